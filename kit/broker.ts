@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+
+/** A connection to the broker and what is used of it. */
+export type Broker = {
+  connection: NatsConnection;
+  js: JetStreamClient;
+  manager: JetStreamManager;
+  /** Replicas of each stream that the platform declares: 3 on a cluster, else 1. */
+  replicas: number;
+  /** False from the moment the connection is lost until it is back: what needs the broker can fail at once. */
+  connected(): boolean;
+  close(): Promise<void>;
+};
+
+export type BrokerOptions = {
+  /** One or more addresses, separated by commas. */
+  url: string;
+  /** Path of a credentials file. */
+  credentials?: string | undefined;
+  /** Shown in the broker's connection list. */
+  name: string;
+  replicas?: number;
+  /** How long a request to the broker may take. */
+  timeoutMs?: number;
+};
+
+const REQUEST_TIMEOUT_MS = 1_500;
+
+/** Connects; keeps on reconnecting for ever once connected. Rejects where nobody answers at the address. */
+export async function connectBroker(options: BrokerOptions): Promise<Broker> {
+  const timeout = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
+  const connection = await connect({
+    servers: options.url.split(','),
+    name: options.name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 200,
+    reconnectJitter: 100,
+    timeout: 5_000,
+    ...(options.credentials === undefined
+      ? {}
+      : { authenticator: credsAuthenticator(new Uint8Array(await readFile(options.credentials))) }),
+  });
+  let connected = true;
+  void (async () => {
+    for await (const { type } of connection.status()) {
+      if (type === 'disconnect') connected = false;
+      if (type === 'reconnect') connected = true;
+    }
+  })();
+  return {
+    connection,
+    connected: () => connected && !connection.isClosed(),
+    js: jetstream(connection, { timeout }),
+    manager: await jetstreamManager(connection, { timeout, checkAPI: false }),
+    replicas: options.replicas ?? 1,
+    close: async () => {
+      if (!connection.isClosed()) await connection.close();
+    },
+  };
+}

@@ -1,0 +1,198 @@
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  getOption,
+  hasOption,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { EventKind, event as eventOption } from '#gen/causeway/events/v1/options_pb.js';
+import { PermanentError } from './errors.ts';
+import { parseSubject } from './partitions.ts';
+import { hasPersonalData, type PersonalData, unsealed } from './personal-data.ts';
+
+/** What is known of an event beside what it says. In headers on the wire: CloudEvents 1.0, NATS binary mode. */
+export type EventContext = {
+  /** Unique; the same for the same cause, so that a repeat can be told. */
+  id: string;
+  /** Full name of the message type: a wire name, never a class name. */
+  type: string;
+  /** The service that said it. */
+  source: string;
+  /** The aggregate's key. */
+  key: string;
+  /** When it was decided. */
+  time: Date;
+  /** Version of the aggregate that it made, from 1. */
+  version: number;
+  correlationId: string;
+  /** Id of the event or request that led to it. */
+  causationId: string;
+  /** Who caused it: the subject of a token, or a service. */
+  actor: string;
+  /** W3C trace context of the publisher. */
+  traceparent: string;
+};
+
+/** Where an event stands. */
+export type EventPlace = { stream: string; partition: number; sequence: number; subject: string };
+
+/** An event as it was read from a journal, with its personal data in the clear. */
+export type RecordedEvent<Data extends Message = Message> = EventContext & EventPlace & { data: Data };
+
+export const Header = {
+  id: 'ce-id',
+  source: 'ce-source',
+  specVersion: 'ce-specversion',
+  type: 'ce-type',
+  time: 'ce-time',
+  subject: 'ce-subject',
+  contentType: 'content-type',
+  correlation: 'ce-correlationid',
+  causation: 'ce-causationid',
+  actor: 'ce-actor',
+  version: 'ce-version',
+  dataSchema: 'ce-dataschema',
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
+  state: 'Causeway-State',
+  stateVersion: 'Causeway-State-Version',
+  key: 'Causeway-Key',
+} as const;
+
+/** Turns what an older type says into what is said today. */
+export type Upcaster = { from: DescMessage; to: DescMessage; upcast: (old: Message) => Message };
+
+/** Declares an upcaster with its types checked. */
+export function upcaster<From extends DescMessage, To extends DescMessage>(
+  from: From,
+  to: To,
+  upcast: (old: MessageShape<From>) => MessageInitShape<To>,
+): Upcaster {
+  return { from, to, upcast: (old) => create(to, upcast(old as MessageShape<From>)) as Message };
+}
+
+/** The event types that a reader knows, by wire name, with the ways from old types to today's. */
+export class EventTypes {
+  readonly #types = new Map<string, DescMessage>();
+  readonly #upcasters = new Map<string, Upcaster>();
+
+  constructor(types: readonly DescMessage[], upcasters: readonly Upcaster[] = []) {
+    for (const type of [...types, ...upcasters.map(({ from }) => from)]) {
+      if (!hasOption(type, eventOption) || getOption(type, eventOption) === EventKind.UNSPECIFIED) {
+        throw new Error(`${type.typeName} is not marked as an event in its contract`);
+      }
+      this.#types.set(type.typeName, type);
+    }
+    for (const each of upcasters) this.#upcasters.set(each.from.typeName, each);
+  }
+
+  names(): string[] {
+    return [...this.#types.keys()];
+  }
+
+  /** The type of this wire name. @throws PermanentError where it is unknown. */
+  type(name: string): DescMessage {
+    const type = this.#types.get(name);
+    if (type === undefined) throw new PermanentError(`unknown event type ${JSON.stringify(name)}`);
+    return type;
+  }
+
+  /** What an event of any age says, in today's type. */
+  upcast(data: Message): Message {
+    let current = data;
+    for (let step = this.#upcasters.get(current.$typeName); step; step = this.#upcasters.get(current.$typeName)) {
+      current = step.upcast(current);
+    }
+    return current;
+  }
+}
+
+/** A message as the broker hands it over, by whatever way it was read. */
+export type StoredMessage = { subject: string; sequence: number; stream: string; data: Uint8Array; headers: MsgHdrs };
+
+/** The headers of an event. Those of its state and key are added by who knows them. */
+export function eventHeaders(context: EventContext): MsgHdrs {
+  const head = headers();
+  head.set(Header.specVersion, '1.0');
+  head.set(Header.id, context.id);
+  head.set(Header.source, `/causeway/${context.source}`);
+  head.set(Header.type, context.type);
+  head.set(Header.time, context.time.toISOString());
+  head.set(Header.subject, context.key);
+  head.set(Header.contentType, 'application/protobuf');
+  head.set(Header.dataSchema, `/proto/${context.type}`);
+  head.set(Header.version, String(context.version));
+  head.set(Header.correlation, context.correlationId);
+  head.set(Header.causation, context.causationId);
+  head.set(Header.actor, context.actor);
+  if (context.traceparent !== '') head.set(Header.traceparent, context.traceparent);
+  return head;
+}
+
+/**
+ * Reads an event back: decodes it, opens what is sealed, and brings it to today's type.
+ * @throws PermanentError for a message that is no event of these types, or can't be decoded.
+ */
+export async function readEvent(
+  message: StoredMessage,
+  types: EventTypes,
+  personalData: PersonalData,
+): Promise<RecordedEvent> {
+  const parts = parseSubject(message.subject);
+  if (parts === undefined) throw new PermanentError(`${message.subject} is not the subject of an event`);
+  const header = (name: string) => message.headers.get(name);
+  const type = types.type(header(Header.type));
+  const version = Number(header(Header.version));
+  const time = new Date(header(Header.time));
+  if (!Number.isSafeInteger(version) || version < 1) throw new PermanentError(`${Header.version} is not a version`);
+  if (Number.isNaN(time.getTime())) throw new PermanentError(`${Header.time} is not a time`);
+  return {
+    id: header(Header.id),
+    type: type.typeName,
+    source: header(Header.source).replace('/causeway/', ''),
+    key: parts.key,
+    time,
+    version,
+    correlationId: header(Header.correlation),
+    causationId: header(Header.causation),
+    actor: header(Header.actor),
+    traceparent: header(Header.traceparent),
+    stream: message.stream,
+    partition: parts.partition,
+    sequence: message.sequence,
+    subject: message.subject,
+    data: types.upcast(await readData(message, type, parts.key, personalData)),
+  };
+}
+
+async function readData(
+  message: StoredMessage,
+  type: DescMessage,
+  key: string,
+  personalData: PersonalData,
+): Promise<Message> {
+  try {
+    if (!hasPersonalData(type)) return fromBinary(type, message.data);
+    return await unsealed(type, message.data, key, message.headers.get(Header.key), personalData);
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof TypeError || isDecodeError(error)) {
+      throw new PermanentError(`${type.typeName} can't be decoded`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** protobuf-es throws plain errors for bytes that are no message; what comes from elsewhere has a type of its own. */
+function isDecodeError(error: unknown): boolean {
+  return error instanceof Error && error.constructor === Error;
+}
+
+/** The bytes of an event without personal data. */
+export function encodeEvent<Desc extends DescMessage>(type: Desc, data: MessageShape<Desc>): Uint8Array {
+  return toBinary(type, data);
+}
