@@ -11,6 +11,8 @@ export type Broker = {
   replicas: number;
   /** False from the moment the connection is lost until it is back: what needs the broker can fail at once. */
   connected(): boolean;
+  /** Calls back after each reconnection, until the returned function is called. */
+  onReconnect(listener: () => void): () => void;
   close(): Promise<void>;
 };
 
@@ -43,15 +45,23 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       : { authenticator: credsAuthenticator(new Uint8Array(await readFile(options.credentials))) }),
   });
   let connected = true;
+  const listeners = new Set<() => void>();
   void (async () => {
     for await (const { type } of connection.status()) {
       if (type === 'disconnect') connected = false;
-      if (type === 'reconnect') connected = true;
+      if (type === 'reconnect') {
+        connected = true;
+        for (const listener of listeners) listener();
+      }
     }
   })();
   return {
     connection,
     connected: () => connected && !connection.isClosed(),
+    onReconnect: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     js: jetstream(connection, { timeout }),
     manager: await jetstreamManager(connection, { timeout, checkAPI: false }),
     replicas: options.replicas ?? 1,

@@ -1,5 +1,6 @@
 import {
   create,
+  type DescFile,
   type DescMessage,
   fromBinary,
   getOption,
@@ -7,7 +8,6 @@ import {
   type Message,
   type MessageInitShape,
   type MessageShape,
-  toBinary,
 } from '@bufbuild/protobuf';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { EventKind, event as eventOption } from '#gen/causeway/events/v1/options_pb.js';
@@ -76,6 +76,11 @@ export function upcaster<From extends DescMessage, To extends DescMessage>(
   return { from, to, upcast: (old) => create(to, upcast(old as MessageShape<From>)) as Message };
 }
 
+/** All messages of a contract file that are marked as events. */
+export function eventsIn(file: DescFile): DescMessage[] {
+  return file.messages.filter((type) => hasOption(type, eventOption));
+}
+
 /** The event types that a reader knows, by wire name, with the ways from old types to today's. */
 export class EventTypes {
   readonly #types = new Map<string, DescMessage>();
@@ -93,6 +98,10 @@ export class EventTypes {
 
   names(): string[] {
     return [...this.#types.keys()];
+  }
+
+  knows(name: string): boolean {
+    return this.#types.has(name);
   }
 
   /** The type of this wire name. @throws PermanentError where it is unknown. */
@@ -190,9 +199,4 @@ async function readData(
 /** protobuf-es throws plain errors for bytes that are no message; what comes from elsewhere has a type of its own. */
 function isDecodeError(error: unknown): boolean {
   return error instanceof Error && error.constructor === Error;
-}
-
-/** The bytes of an event without personal data. */
-export function encodeEvent<Desc extends DescMessage>(type: Desc, data: MessageShape<Desc>): Uint8Array {
-  return toBinary(type, data);
 }

@@ -1,3 +1,6 @@
+import type { Broker } from './broker.ts';
+import type { Database } from './database.ts';
+import type { Journal } from './journal.ts';
 import type { Door } from './rpc/call.ts';
 
 /** What a part of the platform says of itself. Not ready: it can't do its work now, for these reasons. */
@@ -13,3 +16,26 @@ export type Service = {
   stop(): Promise<void>;
   health(): Promise<Health>;
 };
+
+/** Whether a service can take commands and answer queries now: it asks the broker and the database. */
+export async function healthOf(
+  { broker, db }: { broker: Broker; db: Database['db'] },
+  journal: Journal,
+  parts: readonly { health(): Health }[],
+): Promise<Health> {
+  const asked = await Promise.all([
+    problem(`journal ${journal.stream}`, broker.connected() ? journal.lastSequence() : Promise.reject(new Error('the broker is away'))),
+    problem('database', db.command({ ping: 1 })),
+  ]);
+  const reasons = [...asked.flat(), ...parts.flatMap((part) => part.health().reasons)];
+  return { ready: reasons.length === 0, reasons };
+}
+
+async function problem(what: string, request: Promise<unknown>): Promise<string[]> {
+  try {
+    await request;
+    return [];
+  } catch (error) {
+    return [`${what}: ${error instanceof Error ? error.message : error}`];
+  }
+}

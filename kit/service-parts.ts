@@ -1,0 +1,56 @@
+import type { Db } from 'mongodb';
+import { type Broker, connectBroker } from './broker.ts';
+import { connectDatabase } from './database.ts';
+import { PersonalData } from './personal-data.ts';
+import type { Logger } from './telemetry/logging.ts';
+
+/** What a service is made from. Tests hand over other parts than production does, and nothing else differs. */
+export type ServiceParts = {
+  service: string;
+  broker: Broker;
+  db: Db;
+  personalData: PersonalData;
+  logger: Logger;
+  clock: () => Date;
+  /** Whether a first start fills in samples to play with. */
+  sampleData: boolean;
+};
+
+export type ServicePartsSettings = {
+  natsUrl: string;
+  natsCreds?: string | undefined;
+  mongodbUri: string;
+  /** Replicas of each stream: 3 on a cluster of brokers. */
+  replicas: number;
+  /** 32 bytes. */
+  personalDataKey: Buffer;
+  sampleData: boolean;
+};
+
+/** Connects a service to its broker and database. */
+export async function openServiceParts(
+  service: string,
+  settings: ServicePartsSettings,
+  logger: Logger,
+  clock: () => Date = () => new Date(),
+): Promise<ServiceParts & { close(): Promise<void> }> {
+  const broker = await connectBroker({
+    url: settings.natsUrl,
+    credentials: settings.natsCreds,
+    name: service,
+    replicas: settings.replicas,
+  });
+  const database = connectDatabase(settings.mongodbUri, service);
+  return {
+    service,
+    broker,
+    db: database.db,
+    personalData: await PersonalData.open(broker, settings.personalDataKey),
+    logger,
+    clock,
+    sampleData: settings.sampleData,
+    close: async () => {
+      await Promise.all([broker.close(), database.close()]);
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import type { Message } from '@bufbuild/protobuf';
+import type { IndexDescription } from 'mongodb';
+import type { EventTypes, RecordedEvent } from './event.ts';
+import { allPartitions } from './partitions.ts';
+import type { JournalDeclaration } from './streams.ts';
+
+/** Events of one kind of aggregate in one journal. */
+export type EventSource = { journal: JournalDeclaration; aggregate: string };
+
+/** What the runner keeps in each document beside what the projection put there. */
+export type Bookkeeping = {
+  _id: string;
+  /** Sequence of the last event applied, by stream: an event that comes again, or late, changes nothing. */
+  applied: Record<string, number>;
+  /** Rises with each write. A write that is based on another revision is made again. */
+  revision: number;
+  partition: number;
+};
+
+export type Stored<Document extends object> = Document & Bookkeeping;
+
+/**
+ * A view: documents made from events by a pure function. It may be dropped at any time and rebuilds itself.
+ * Its documents, and its checkpoints beside them, stand in the collection `<name>_v<version>`.
+ */
+export type View<Document extends object, Event extends Message = Message> = {
+  name: string;
+  /** To be raised with each change of what the projection makes. */
+  version: number;
+  sources: readonly EventSource[];
+  types: EventTypes;
+  /** The id of the document that an event belongs to; left out: the aggregate's key. */
+  documentId?(event: RecordedEvent<Event>): string;
+  /** The document after the event; undefined: none, or none yet. */
+  project(document: Document | undefined, event: RecordedEvent<Event>): Document | undefined;
+  indexes?: readonly IndexDescription[];
+};
+
+/** Name of the collection that holds a version of a view. */
+export function collectionOf(view: { name: string; version: number }): string {
+  return `${view.name}_v${view.version}`;
+}
+
+/** How far a partition has come, by stream. Stands in the view's own collection: who drops the one drops the other. */
+export type Checkpoint = { _id: string; positions: Record<string, number> };
+
+export function checkpointId(partition: number): string {
+  return `checkpoint:${partition}`;
+}
+
+export function checkpointIds(): string[] {
+  return allPartitions.map(checkpointId);
+}

@@ -1,0 +1,38 @@
+import { CommandHandler } from '#kit/decider.ts';
+import { Journal } from '#kit/journal.ts';
+import { healthOf, type Service } from '#kit/lifecycle.ts';
+import { Projection } from '#kit/projection.ts';
+import type { ServiceParts } from '#kit/service-parts.ts';
+import { inventoryJournal, itemAggregate } from './adapters/item-aggregate.ts';
+import { inventoryDoor } from './doors/inventory-service.ts';
+import { stockSampleItems } from './sample-items.ts';
+import { itemsView } from './views/items/items-view.ts';
+
+/**
+ * Inventory: the catalogue and its stock.
+ *
+ * | door | does |
+ * | --- | --- |
+ * | InventoryService | commands on the aggregate `item`, queries on the view |
+ *
+ * | projection | made from |
+ * | --- | --- |
+ * | items | INVENTORY, items |
+ */
+export async function inventory(parts: ServiceParts): Promise<Service> {
+  const journal = new Journal(inventoryJournal, parts.broker);
+  const commands = new CommandHandler(journal, itemAggregate, parts.personalData, parts.clock);
+  const items = new Projection(itemsView, parts);
+
+  return {
+    name: 'inventory',
+    doors: [inventoryDoor({ handle: (request) => commands.handle(request), items })],
+    async start() {
+      await journal.ensure();
+      if (parts.sampleData) await stockSampleItems(commands);
+      items.start();
+    },
+    stop: () => items.stop(),
+    health: () => healthOf(parts, journal, [items]),
+  };
+}

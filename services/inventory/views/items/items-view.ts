@@ -1,0 +1,70 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import {
+  type ItemListed,
+  ItemListedSchema,
+  type ItemPriceChanged,
+  ItemPriceChangedSchema,
+  type ItemRestocked,
+  ItemRestockedSchema,
+} from '#gen/causeway/inventory/v1/events_pb.js';
+import { type Item, ItemSchema } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
+import { EventTypes } from '#kit/event.ts';
+import type { Projection } from '#kit/projection.ts';
+import { journalOf } from '#kit/streams.ts';
+import type { Stored, View } from '#kit/view.ts';
+
+type Price = { currencyCode: string; units: number; nanos: number };
+
+/** An item of the catalogue as people read it. */
+export type ItemDocument = {
+  name: string;
+  unitPrice: Price;
+  available: number;
+  reserved: number;
+  version: number;
+  updatedAt: Date;
+};
+
+export const itemsView: View<ItemDocument, ItemListed | ItemPriceChanged | ItemRestocked> = {
+  name: 'items',
+  version: 1,
+  sources: [{ journal: journalOf('inventory'), aggregate: 'item' }],
+  types: new EventTypes([ItemListedSchema, ItemPriceChangedSchema, ItemRestockedSchema]),
+  project(item, { data, time, version }) {
+    const available = (item?.available ?? 0) + data.quantity;
+    const changed = { available, version, updatedAt: time };
+    if (data.$typeName === 'causeway.inventory.v1.ItemRestocked') return item && { ...item, ...changed };
+    const { currencyCode = '', units = 0n, nanos = 0 } = data.unitPrice ?? {};
+    return { reserved: item?.reserved ?? 0, ...changed, name: data.name, unitPrice: { currencyCode, units: Number(units), nanos } };
+  },
+};
+
+/** A page of the catalogue by sku; `after` is the sku that the page before ended with. */
+export async function listItems(
+  { collection }: Projection<ItemDocument>,
+  after: string,
+  pageSize: number,
+): Promise<{ items: Stored<ItemDocument>[]; next: string }> {
+  const found = await collection
+    .find({ _id: { $gt: after }, revision: { $gte: 1 } } as object)
+    .sort({ _id: 1 })
+    .limit(pageSize + 1)
+    .toArray();
+  const items = found.slice(0, pageSize) as Stored<ItemDocument>[];
+  return { items, next: found.length > pageSize ? (items.at(-1)?._id ?? '') : '' };
+}
+
+/** The item as the API shows it. */
+export function itemMessage(document: Stored<ItemDocument>): Item {
+  const { name, unitPrice, available, reserved, version, updatedAt } = document;
+  return create(ItemSchema, {
+    sku: document._id,
+    name,
+    unitPrice: { ...unitPrice, units: BigInt(unitPrice.units) },
+    available: BigInt(available),
+    reserved: BigInt(reserved),
+    version: BigInt(version),
+    updatedAt: timestampFromDate(updatedAt),
+  });
+}

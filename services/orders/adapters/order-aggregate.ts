@@ -1,0 +1,72 @@
+import type { MessageShape } from '@bufbuild/protobuf';
+import {
+  OrderCancelledSchema,
+  OrderCompletedSchema,
+  OrderConfirmedSchema,
+  OrderPlacedSchema,
+  OrderShippedSchema,
+} from '#gen/causeway/orders/v1/events_pb.js';
+import { OrderStateSchema, OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import type { Aggregate } from '#kit/decider.ts';
+import { EventTypes } from '#kit/event.ts';
+import { journalOf } from '#kit/streams.ts';
+import { type Order, type OrderCommand, type OrderEvent, order } from '../domain/order.ts';
+
+export const ordersJournal = journalOf('orders');
+
+const events = {
+  OrderPlaced: OrderPlacedSchema,
+  OrderConfirmed: OrderConfirmedSchema,
+  OrderShipped: OrderShippedSchema,
+  OrderCompleted: OrderCompletedSchema,
+  OrderCancelled: OrderCancelledSchema,
+};
+
+export const orderEvents = new EventTypes(Object.values(events));
+
+const statuses = {
+  Placed: OrderStatus.PLACED,
+  Confirmed: OrderStatus.CONFIRMED,
+  Shipped: OrderStatus.SHIPPED,
+  Completed: OrderStatus.COMPLETED,
+  Cancelled: OrderStatus.CANCELLED,
+};
+
+/** An order's forms on the wire. */
+export const orderAggregate: Aggregate<OrderCommand, Order, OrderEvent, typeof OrderStateSchema> = {
+  name: 'order',
+  decider: order,
+  events,
+  state: {
+    type: OrderStateSchema,
+    version: 1,
+    encode: (state) =>
+      state.status === 'None'
+        ? {}
+        : {
+            status: statuses[state.status],
+            customerId: state.customerId,
+            cancellationReason: state.status === 'Cancelled' ? state.reason : '',
+          },
+    decode,
+  },
+};
+
+function decode({ status, customerId, cancellationReason }: MessageShape<typeof OrderStateSchema>): Order {
+  switch (status) {
+    case OrderStatus.PLACED:
+      return { status: 'Placed', customerId };
+    case OrderStatus.CONFIRMED:
+      return { status: 'Confirmed', customerId };
+    case OrderStatus.SHIPPED:
+      return { status: 'Shipped', customerId };
+    case OrderStatus.COMPLETED:
+      return { status: 'Completed', customerId };
+    case OrderStatus.CANCELLED:
+      return { status: 'Cancelled', customerId, reason: cancellationReason };
+    case OrderStatus.UNSPECIFIED:
+      return { status: 'None' };
+    default:
+      return status satisfies never;
+  }
+}

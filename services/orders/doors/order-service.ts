@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { create, type MessageInitShape, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { v5 as uuidV5 } from 'uuid';
+import {
+  CancelOrderRequestSchema,
+  CancelOrderResponseSchema,
+  GetOrderHistoryResponseSchema,
+  GetOrderResponseSchema,
+  ListOrdersResponseSchema,
+  OrderService,
+  PlaceOrderRequestSchema,
+  PlaceOrderResponseSchema,
+  type ShippingAddress,
+  WatchOrderResponseSchema,
+} from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import type { CommandRequest, CommandResult } from '#kit/decider.ts';
+import { CallError, invalid } from '#kit/errors.ts';
+import type { Projection } from '#kit/projection.ts';
+import { type Call, type Door, door } from '#kit/rpc/call.ts';
+import type { Address, CancelOrder, Order, OrderCommand, OrderLine } from '../domain/order.ts';
+import { causalOrder, type HistoryDocument, historyEvent, type PastEvent } from '../views/history/history-view.ts';
+import { listOrders } from '../views/orders/order-queries.ts';
+import { type OrderDocument, orderMessage } from '../views/orders/orders-view.ts';
+
+/** Namespace of the order ids that are made from a customer and a request id (UUIDv5). Fixed for ever. */
+const ORDER_ID_NAMESPACE = '6b0f3f3e-6f0c-5d0e-9b65-3a1f0d3c1f11';
+
+const DEFAULT_PAGE_SIZE = 20;
+
+export type OrderDoorParts = {
+  handle(request: CommandRequest<OrderCommand>): Promise<CommandResult<Order>>;
+  /** Names and prices by sku. */
+  prices: { get(sku: string): Promise<{ name: string; unitPrice: Price } | undefined> };
+  /** Ties a customer's request id to the order that was asked for with it. @throws CallError ALREADY_EXISTS */
+  requestIds: { claim(customerId: string, requestId: string, orderId: string): Promise<void> };
+  orders: Projection<OrderDocument>;
+  history: Projection<HistoryDocument>;
+  watch(orderId: string, maySee: (customerId: string) => boolean, signal: AbortSignal): AsyncIterable<PastEvent>;
+};
+
+type Price = { currencyCode: string; units: number; nanos: number };
+
+/** OrderService: what clients ask for, turned into commands on orders and queries on views. */
+export function orderDoor({ handle, prices, requestIds, orders, history, watch }: OrderDoorParts): Door<typeof OrderService> {
+  return door(OrderService, {
+    async placeOrder(request, call) {
+      const customerId = payingCustomer(request.customerId, call);
+      const orderId = orderIdOf(request.orderId, customerId, request.requestId);
+      if (request.orderId !== '' && request.requestId !== '') await requestIds.claim(customerId, request.requestId, orderId);
+      const result = await handle({
+        key: orderId,
+        creates: true,
+        command: {
+          type: 'PlaceOrder',
+          orderId,
+          customerId,
+          lines: await pricedLines(request.lines, prices),
+          paymentMethod: request.paymentMethod,
+          email: request.email,
+          shipTo: address(request.shipTo),
+        },
+        ...cause(call, request.requestId),
+        content: contentOf(PlaceOrderRequestSchema, { ...request, orderId, customerId, requestId: '' }),
+        dataOwner: customerId,
+      });
+      return create(PlaceOrderResponseSchema, { orderId, version: BigInt(result.version), position: result.position });
+    },
+
+    async cancelOrder(request, call) {
+      const orderId = request.orderId.toLowerCase();
+      const result = await handle({
+        key: orderId,
+        command: { type: 'CancelOrder', orderId, reason: request.reason, asked: askedBy(call) },
+        ...cause(call, request.requestId),
+        content: contentOf(CancelOrderRequestSchema, { ...request, orderId, requestId: '' }),
+      });
+      return create(CancelOrderResponseSchema, { version: BigInt(result.version), position: result.position });
+    },
+
+    async getOrder(request, call) {
+      await orders.reached(request.atLeast, call.signal);
+      const orderId = request.orderId.toLowerCase();
+      const order = await orders.find(orderId);
+      if (order === undefined || !maySee(order.customerId, call)) throw unknownOrder(orderId);
+      return create(GetOrderResponseSchema, { order: orderMessage(order) });
+    },
+
+    async listOrders(request, call) {
+      await orders.reached(request.atLeast, call.signal);
+      const page = await listOrders(
+        orders,
+        {
+          customerId: listedCustomer(request.customerId, call),
+          status: request.status === OrderStatus.UNSPECIFIED ? undefined : request.status,
+        },
+        request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize,
+        request.pageToken,
+      );
+      return create(ListOrdersResponseSchema, {
+        orders: page.orders.map(orderMessage),
+        nextPageToken: page.nextPageToken,
+      });
+    },
+
+    async getOrderHistory(request, call) {
+      await history.reached(request.atLeast, call.signal);
+      const orderId = request.orderId.toLowerCase();
+      const found = await history.find(orderId);
+      if (found === undefined || !maySee(found.customerId, call)) throw unknownOrder(orderId);
+      return create(GetOrderHistoryResponseSchema, { events: causalOrder(found.events).map(historyEvent) });
+    },
+
+    async *watchOrder(request, call) {
+      const orderId = request.orderId.toLowerCase();
+      const isSeen = (customerId: string) => maySee(customerId, call);
+      for await (const event of watch(orderId, isSeen, call.signal)) {
+        yield create(WatchOrderResponseSchema, { event: historyEvent(event) });
+      }
+    },
+  });
+}
+
+/** Another customer's order is as good as none: its existence is nobody else's business. */
+function unknownOrder(orderId: string): CallError {
+  return new CallError('NOT_FOUND', `there is no order ${orderId}`, { reason: 'ORDER_UNKNOWN', metadata: { order_id: orderId } });
+}
+
+function maySee(customerId: string, { caller }: Call): boolean {
+  return caller.role === 'operator' || caller.subject === customerId;
+}
+
+function askedBy({ caller }: Call): CancelOrder['asked'] {
+  return caller.role === 'operator' ? { by: 'operator' } : { by: 'customer', customerId: caller.subject };
+}
+
+function payingCustomer(customerId: string, { caller }: Call): string {
+  if (caller.role === 'operator') {
+    if (customerId === '') throw invalid('customer_id', 'an operator has to say for whom');
+    return customerId;
+  }
+  return ownCustomer(customerId, caller.subject);
+}
+
+function listedCustomer(customerId: string, { caller }: Call): string | undefined {
+  if (caller.role === 'operator') return customerId === '' ? undefined : customerId;
+  return ownCustomer(customerId, caller.subject);
+}
+
+function ownCustomer(customerId: string, subject: string): string {
+  if (customerId !== '' && customerId !== subject) {
+    throw new CallError('PERMISSION_DENIED', 'customer_id: a customer acts for itself only', {
+      reason: 'NOT_YOUR_CUSTOMER_ID',
+      violations: [{ field: 'customer_id', description: 'a customer acts for itself only' }],
+    });
+  }
+  return subject;
+}
+
+function orderIdOf(orderId: string, customerId: string, requestId: string): string {
+  if (orderId !== '') return orderId.toLowerCase();
+  return requestId === '' ? randomUUID() : uuidV5(`${customerId}\n${requestId}`, ORDER_ID_NAMESPACE);
+}
+
+async function pricedLines(lines: readonly { sku: string; quantity: number }[], prices: OrderDoorParts['prices']): Promise<OrderLine[]> {
+  return Promise.all(
+    lines.map(async ({ sku, quantity }, index) => {
+      const item = await prices.get(sku);
+      if (item === undefined) throw invalid(`lines[${index}].sku`, `there is no item ${sku}`);
+      const { currencyCode, units, nanos } = item.unitPrice;
+      return { sku, name: item.name, quantity, unitPrice: { currencyCode, units: BigInt(units), nanos } };
+    }),
+  );
+}
+
+function address(shipTo: ShippingAddress | undefined): Address {
+  const { name = '', line1 = '', line2 = '', city = '', postalCode = '', countryCode = '' } = shipTo ?? {};
+  return { name, line1, line2, city, postalCode, countryCode };
+}
+
+function cause({ caller, correlationId }: Call, requestId: string) {
+  return { caller: caller.subject, requestId, correlationId, causationId: requestId === '' ? randomUUID() : requestId };
+}
+
+/** What a repeat of a request must equal. The method is part of it. */
+function contentOf<Schema extends typeof PlaceOrderRequestSchema | typeof CancelOrderRequestSchema>(
+  schema: Schema,
+  request: MessageShape<Schema>,
+): Uint8Array {
+  const content = create(schema, request as MessageInitShape<Schema>);
+  return Buffer.concat([Buffer.from(schema.typeName), toBinary(schema, content as MessageShape<Schema>)]);
+}

@@ -1,0 +1,65 @@
+import { CommandHandler } from '#kit/decider.ts';
+import { Journal } from '#kit/journal.ts';
+import { healthOf, type Service } from '#kit/lifecycle.ts';
+import { Projection } from '#kit/projection.ts';
+import { Replica } from '#kit/replica.ts';
+import type { ServiceParts } from '#kit/service-parts.ts';
+import { journalOf } from '#kit/streams.ts';
+import { orderAggregate, ordersJournal } from './adapters/order-aggregate.ts';
+import { RequestIds } from './adapters/request-ids.ts';
+import { orderDoor } from './doors/order-service.ts';
+import { catalogueView } from './views/catalogue/catalogue-view.ts';
+import { historyView } from './views/history/history-view.ts';
+import { watchOrder } from './views/history/watch-order.ts';
+import { ordersView } from './views/orders/orders-view.ts';
+
+/**
+ * Orders: takes them, lets them be cancelled, and tells what became of them.
+ *
+ * | door | does |
+ * | --- | --- |
+ * | OrderService | commands on the aggregate `order`, queries on the views |
+ *
+ * | projection | made from |
+ * | --- | --- |
+ * | orders | ORDERS |
+ * | history | every journal, what is kept under an order's id |
+ * | catalogue | INVENTORY, items; also held in memory, so that placing an order needs no database |
+ */
+export async function orders(parts: ServiceParts): Promise<Service> {
+  const { broker, personalData, clock } = parts;
+  const journal = new Journal(ordersJournal, broker);
+  const commands = new CommandHandler(journal, orderAggregate, personalData, clock);
+  const catalogue = new Replica(catalogueView, parts);
+  const requestIds = await RequestIds.open(broker);
+  const projections = {
+    orders: new Projection(ordersView, parts),
+    history: new Projection(historyView, parts),
+    catalogue: new Projection(catalogueView, parts),
+  };
+
+  return {
+    name: 'orders',
+    doors: [
+      orderDoor({
+        handle: (request) => commands.handle(request),
+        prices: catalogue,
+        requestIds,
+        orders: projections.orders,
+        history: projections.history,
+        watch: (orderId, maySee, signal) =>
+          watchOrder({ broker, personalData, history: projections.history }, orderId, maySee, signal),
+      }),
+    ],
+    async start() {
+      await journal.ensure();
+      await new Journal(journalOf('inventory'), broker).ensure();
+      await catalogue.start();
+      for (const projection of Object.values(projections)) projection.start();
+    },
+    async stop() {
+      await Promise.all([catalogue.stop(), ...Object.values(projections).map((projection) => projection.stop())]);
+    },
+    health: () => healthOf(parts, journal, Object.values(projections)),
+  };
+}

@@ -1,0 +1,118 @@
+import { create, type DescMessage, toBinary } from '@bufbuild/protobuf';
+import { AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { Binary } from 'mongodb';
+import { file_causeway_inventory_v1_events } from '#gen/causeway/inventory/v1/events_pb.js';
+import { file_causeway_orders_v1_events, type OrderPlaced } from '#gen/causeway/orders/v1/events_pb.js';
+import { type HistoryEvent, HistoryEventSchema } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { EventTypes, eventsIn, type RecordedEvent } from '#kit/event.ts';
+import { journalOf } from '#kit/streams.ts';
+import type { EventSource, View } from '#kit/view.ts';
+
+/** An event of an order's history. */
+export type PastEvent = {
+  id: string;
+  type: string;
+  version: number;
+  time: Date;
+  actor: string;
+  correlationId: string;
+  causationId: string;
+  traceId: string;
+  data: Binary;
+  aggregate: string;
+  stream: string;
+  partition: number;
+  sequence: number;
+};
+
+/** All that happened to an order, in every service. */
+export type HistoryDocument = { customerId: string; events: PastEvent[] };
+
+/** Every journal there is, and the aggregates in it that are kept under an order's id. */
+export const historySources: readonly EventSource[] = [
+  { journal: journalOf('orders'), aggregate: 'order' },
+  { journal: journalOf('inventory'), aggregate: 'reservation' },
+];
+
+const types = new EventTypes([
+  ...eventsIn(file_causeway_orders_v1_events),
+  ...eventsIn(file_causeway_inventory_v1_events),
+]);
+
+export const historyView: View<HistoryDocument> = {
+  name: 'history',
+  version: 1,
+  sources: historySources,
+  types,
+  project(history, event) {
+    return {
+      customerId: isPlaced(event) ? event.data.customerId : (history?.customerId ?? ''),
+      events: [...(history?.events ?? []), pastEvent(event)],
+    };
+  },
+};
+
+function isPlaced(event: RecordedEvent): event is RecordedEvent<OrderPlaced> {
+  return event.data.$typeName === 'causeway.orders.v1.OrderPlaced';
+}
+
+export function pastEvent(event: RecordedEvent): PastEvent {
+  const { id, version, time, actor, correlationId, causationId, stream, partition, sequence, data } = event;
+  const type: DescMessage = types.type(data.$typeName);
+  return {
+    id,
+    type: type.typeName,
+    version,
+    time,
+    actor,
+    correlationId,
+    causationId,
+    traceId: event.traceparent.split('-')[1] ?? '',
+    data: new Binary(toBinary(type, data)),
+    aggregate: event.subject.split('.')[3] ?? '',
+    stream,
+    partition,
+    sequence,
+  };
+}
+
+/** The event as the API shows it. */
+export function historyEvent(event: PastEvent): HistoryEvent {
+  const { id, type, version, time, actor, correlationId, causationId, traceId } = event;
+  return create(HistoryEventSchema, {
+    id,
+    type,
+    version: BigInt(version),
+    time: timestampFromDate(time),
+    actor,
+    correlationId,
+    causationId,
+    traceId,
+    data: create(AnySchema, { typeUrl: `type.googleapis.com/${type}`, value: new Uint8Array(event.data.value()) }),
+    position: { stream: event.stream, partition: event.partition, sequence: BigInt(event.sequence) },
+  });
+}
+
+/**
+ * A cause before its effects, a journal's events in its order, and otherwise by time: clocks of different
+ * machines may disagree, causes don't.
+ */
+export function causalOrder(events: readonly PastEvent[]): PastEvent[] {
+  const waiting = events.toSorted(
+    (one, other) => one.time.getTime() - other.time.getTime() || one.version - other.version,
+  );
+  const ids = new Set(waiting.map(({ id }) => id));
+  const ordered: PastEvent[] = [];
+  const done = new Set<string>();
+  const isNext = (event: PastEvent) =>
+    (done.has(event.causationId) || !ids.has(event.causationId)) &&
+    !waiting.some((other) => other.stream === event.stream && other.sequence < event.sequence);
+  while (waiting.length > 0) {
+    const index = Math.max(0, waiting.findIndex(isNext));
+    const [next] = waiting.splice(index, 1);
+    if (next === undefined) break;
+    done.add(next.id);
+    ordered.push(next);
+  }
+  return ordered;
+}

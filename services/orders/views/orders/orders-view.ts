@@ -1,0 +1,127 @@
+import { create, type MessageShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import {
+  type Address,
+  type OrderCancelled,
+  OrderCancelledSchema,
+  type OrderCompleted,
+  OrderCompletedSchema,
+  type OrderConfirmed,
+  OrderConfirmedSchema,
+  type OrderPlaced,
+  OrderPlacedSchema,
+  type OrderShipped,
+  OrderShippedSchema,
+} from '#gen/causeway/orders/v1/events_pb.js';
+import { type Order, OrderSchema } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import type { MoneySchema } from '#gen/google/type/money_pb.js';
+import { EventTypes, type RecordedEvent } from '#kit/event.ts';
+import { journalOf } from '#kit/streams.ts';
+import type { Stored, View } from '#kit/view.ts';
+
+type Money = { currencyCode: string; units: number; nanos: number };
+
+/** An order as people read it. */
+export type OrderDocument = {
+  customerId: string;
+  status: OrderStatus;
+  lines: { sku: string; name: string; quantity: number; unitPrice: Money }[];
+  total: Money;
+  paymentMethod: string;
+  email: string;
+  shipTo: Omit<Address, '$typeName' | '$unknown'>;
+  placedAt: Date;
+  updatedAt: Date;
+  version: number;
+  cancellationReason: string;
+  trackingNumber: string;
+};
+
+type OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderCompleted | OrderCancelled;
+
+export const ordersView: View<OrderDocument, OrderEvent> = {
+  name: 'orders',
+  version: 1,
+  sources: [{ journal: journalOf('orders'), aggregate: 'order' }],
+  types: new EventTypes([
+    OrderPlacedSchema,
+    OrderConfirmedSchema,
+    OrderShippedSchema,
+    OrderCompletedSchema,
+    OrderCancelledSchema,
+  ]),
+  indexes: [
+    { key: { customerId: 1, placedAt: -1, _id: -1 } },
+    { key: { status: 1, placedAt: -1, _id: -1 } },
+    { key: { placedAt: -1, _id: -1 } },
+  ],
+
+  project(order, { data, time, version }) {
+    if (data.$typeName === 'causeway.orders.v1.OrderPlaced') return placed(data, time, version);
+    if (order === undefined) return undefined;
+    const changed = { ...order, updatedAt: time, version };
+    switch (data.$typeName) {
+      case 'causeway.orders.v1.OrderConfirmed':
+        return { ...changed, status: OrderStatus.CONFIRMED };
+      case 'causeway.orders.v1.OrderShipped':
+        return { ...changed, status: OrderStatus.SHIPPED, trackingNumber: data.trackingNumber };
+      case 'causeway.orders.v1.OrderCompleted':
+        return { ...changed, status: OrderStatus.COMPLETED };
+      case 'causeway.orders.v1.OrderCancelled':
+        return { ...changed, status: OrderStatus.CANCELLED, cancellationReason: data.reason };
+      default:
+        return data satisfies never;
+    }
+  },
+};
+
+function placed(event: OrderPlaced, time: RecordedEvent['time'], version: number): OrderDocument {
+  const { name = '', line1 = '', line2 = '', city = '', postalCode = '', countryCode = '' } = event.shipTo ?? {};
+  return {
+    customerId: event.customerId,
+    status: OrderStatus.PLACED,
+    lines: event.lines.map(({ sku, name, quantity, unitPrice }) => ({
+      sku,
+      name,
+      quantity,
+      unitPrice: money(unitPrice),
+    })),
+    total: money(event.total),
+    paymentMethod: event.paymentMethod,
+    email: event.email,
+    shipTo: { name, line1, line2, city, postalCode, countryCode },
+    placedAt: time,
+    updatedAt: time,
+    version,
+    cancellationReason: '',
+    trackingNumber: '',
+  };
+}
+
+function money(amount: MessageShape<typeof MoneySchema> | undefined): Money {
+  return { currencyCode: amount?.currencyCode ?? '', units: Number(amount?.units ?? 0n), nanos: amount?.nanos ?? 0 };
+}
+
+/** The order as the API shows it. */
+export function orderMessage(document: Stored<OrderDocument>): Order {
+  return create(OrderSchema, {
+    orderId: document._id,
+    customerId: document.customerId,
+    status: document.status,
+    lines: document.lines.map((line) => ({ ...line, unitPrice: moneyInit(line.unitPrice) })),
+    total: moneyInit(document.total),
+    version: BigInt(document.version),
+    placedAt: timestampFromDate(document.placedAt),
+    updatedAt: timestampFromDate(document.updatedAt),
+    cancellationReason: document.cancellationReason,
+    email: document.email,
+    shipTo: document.shipTo,
+    paymentMethod: document.paymentMethod,
+    trackingNumber: document.trackingNumber,
+  });
+}
+
+function moneyInit({ currencyCode, units, nanos }: Money) {
+  return { currencyCode, units: BigInt(units), nanos };
+}
