@@ -150,7 +150,7 @@ export function eventHeaders(context: EventContext): MsgHdrs {
 export async function readEvent(
   message: StoredMessage,
   types: EventTypes,
-  personalData: PersonalData,
+  personalData: Pick<PersonalData, 'find'>,
 ): Promise<RecordedEvent> {
   const parts = parseSubject(message.subject);
   if (parts === undefined) throw new PermanentError(`${message.subject} is not the subject of an event`);
@@ -183,7 +183,7 @@ async function readData(
   message: StoredMessage,
   type: DescMessage,
   key: string,
-  personalData: PersonalData,
+  personalData: Pick<PersonalData, 'find'>,
 ): Promise<Message> {
   try {
     if (!hasPersonalData(type)) return fromBinary(type, message.data);

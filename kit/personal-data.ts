@@ -228,7 +228,7 @@ export async function unsealed(
   bytes: Uint8Array,
   place: string,
   keyId: string,
-  personalData: PersonalData,
+  personalData: Pick<PersonalData, 'find'>,
 ): Promise<Message> {
   const message = fromBinary(type, bytes);
   const { sealed: seal } = fieldsOf(type);

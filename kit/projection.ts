@@ -3,7 +3,7 @@ import { AckPolicy, type ConsumerMessages, DeliverPolicy, type JsMsg, ReplayPoli
 import { type AnyBulkWriteOperation, type Collection, type Db, MongoBulkWriteError } from 'mongodb';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import type { Broker } from './broker.ts';
-import type { Parking } from './dead-letters.ts';
+import { Parking } from './dead-letters.ts';
 import { CallError, invalid, PermanentError, UnavailableError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
 import { Journal, storedFromConsumer } from './journal.ts';
@@ -52,7 +52,6 @@ export type ProjectionParts = {
   broker: Broker;
   db: Db;
   personalData: PersonalData;
-  parking: Parking;
   logger: Logger;
 };
 
@@ -68,6 +67,7 @@ export class Projection<Document extends object> {
   readonly #lanes: Lane[];
   readonly #journals: Map<string, Journal>;
   readonly #waiters = new Set<Waiter>();
+  #parking: Parking | undefined;
   #problem: string | undefined = 'not started';
   #stop: AbortController | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -142,7 +142,7 @@ export class Projection<Document extends object> {
         // Most positions are a few milliseconds old: to ask the broker about them first would only make them later.
         await Promise.race([waiter.shown, delay(FUTURE_CHECK_MS)]);
         if (lane.position >= target) return;
-        if (signal.aborted)
+        if (signal.aborted || performance.now() > latest)
           throw new CallError('DEADLINE_EXCEEDED', `${this.view.name} has not come to ${stream} ${target} yet`);
         if (this.#problem !== undefined) throw new UnavailableError(`view ${this.view.name} is interrupted`);
         const last = await this.#journal(lane).lastSequence();
@@ -236,6 +236,7 @@ export class Projection<Document extends object> {
 
   /** Brings checkpoints, indexes and consumers into line before the first pull. */
   async #prepare(): Promise<void> {
+    this.#parking = await Parking.open(this.#parts.broker, `${this.#parts.service}-${collectionOf(this.view)}`);
     await this.collection.createIndexes([
       { key: { _id: 1, revision: 1 } },
       { key: { partition: 1 } },
@@ -314,23 +315,22 @@ export class Projection<Document extends object> {
   /** The event in a message; undefined where it has been parked. */
   async #read(message: StoredMessage): Promise<RecordedEvent | undefined> {
     const { key, partition } = parseSubject(message.subject) ?? { key: 'unknown', partition: 0 };
-    const { parking, personalData } = this.#parts;
-    if (parking.isParked(partition, key)) {
-      await parking.park(message, { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 });
+    if (this.#parking?.isParked(partition, key)) {
+      await this.#parking.park(message, { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 });
       return undefined;
     }
     // Types that the view does not look at, or that a newer program has added, are none of its business.
     const type = message.headers.get(Header.type);
     if (type !== '' && !this.view.types.knows(type)) return undefined;
     try {
-      return await readEvent(message, this.view.types, personalData);
+      return await readEvent(message, this.view.types, this.#parts.personalData);
     } catch (error) {
       if (!(error instanceof PermanentError)) throw error;
       this.#parts.logger.error(
         { err: error, view: this.view.name, subject: message.subject, sequence: message.sequence },
         'parked',
       );
-      await parking.park(message, { reason: 'CANNOT_DECODE', error: error.message, attempts: 1 });
+      await this.#parking?.park(message, { reason: 'CANNOT_DECODE', error: error.message, attempts: 1 });
       return undefined;
     }
   }

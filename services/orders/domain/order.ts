@@ -155,7 +155,7 @@ function cancel({ orderId, reason, asked }: CancelOrder, state: Order): OrderEve
     case 'Placed':
       return { type: 'OrderCancelled', orderId, reason };
     case 'Confirmed':
-      return by === 'fulfilment'
+      return asked.by === 'fulfilment'
         ? { type: 'OrderCancelled', orderId, reason }
         : notPossible('cancelled', orderId, state);
     case 'Cancelled':
