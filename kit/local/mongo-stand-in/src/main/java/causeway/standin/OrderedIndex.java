@@ -4,6 +4,7 @@ import de.bwaldvogel.mongo.backend.IndexKey;
 import de.bwaldvogel.mongo.backend.Missing;
 import de.bwaldvogel.mongo.bson.Document;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
@@ -51,6 +52,13 @@ final class OrderedIndex {
     OrderedIndex(List<IndexKey> keys) {
         this.keys = keys;
         this.paths = keys.stream().map(key -> key.getKey().split("\\.", -1)).toList();
+    }
+
+    /** Paths into an array's nth element are not served: the entries don't say which element they come from. */
+    static boolean supports(List<IndexKey> keys) {
+        return keys.stream()
+            .flatMap(key -> Arrays.stream(key.getKey().split("\\.", -1)))
+            .noneMatch(field -> field.isEmpty() || field.startsWith("$") || field.chars().allMatch(Character::isDigit));
     }
 
     void add(Document document, long position) {
@@ -184,7 +192,7 @@ final class OrderedIndex {
     }
 
     private static Entry edge(Object[] prefix, Conditions.Bound bound, boolean before) {
-        Object[] values = java.util.Arrays.copyOf(prefix, prefix.length + 1);
+        Object[] values = Arrays.copyOf(prefix, prefix.length + 1);
         values[prefix.length] = bound.value();
         return new Entry(values, before ? BEFORE : AFTER);
     }
@@ -196,7 +204,7 @@ final class OrderedIndex {
             List<Object[]> longer = new ArrayList<>();
             for (Object[] combination : combinations) {
                 for (Object value : values) {
-                    Object[] extended = java.util.Arrays.copyOf(combination, combination.length + 1);
+                    Object[] extended = Arrays.copyOf(combination, combination.length + 1);
                     extended[combination.length] = value;
                     longer.add(extended);
                 }
