@@ -1,0 +1,40 @@
+/** `npm run check`: everything that can be said of the source without running it. Runs all, says what failed. */
+import { spawnSync } from 'node:child_process';
+import { breakingReference } from './check/breaking-reference.ts';
+
+type Check = { name: string; command: string[] };
+
+const reference = breakingReference();
+
+const checks: Check[] = [
+  { name: 'types', command: ['tsc', '-p', '.'] },
+  { name: 'lint and format', command: ['biome', 'ci', '--error-on-warnings'] },
+  { name: 'contracts: lint', command: ['buf', 'lint'] },
+  { name: 'contracts: format', command: ['buf', 'format', '--diff', '--exit-code', '--path', 'proto/causeway'] },
+  ...(reference === undefined
+    ? []
+    : [
+        {
+          name: `contracts: nothing broken since ${reference.name}`,
+          command: ['buf', 'breaking', '--against', `.git#ref=${reference.commit}`],
+        },
+      ]),
+  {
+    name: 'dependency rules',
+    command: ['depcruise', 'kit', 'services', 'gateway', 'bench', 'test', '--output-type', 'err'],
+  },
+  { name: 'nothing unused', command: ['knip'] },
+];
+
+if (reference === undefined) process.stdout.write('contracts: there is nothing to compare with yet\n');
+
+const failed = checks.filter(({ name, command: [program = '', ...words] }) => {
+  const started = performance.now();
+  const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8' });
+  const seconds = ((performance.now() - started) / 1_000).toFixed(1);
+  process.stdout.write(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)\n`);
+  if (status !== 0) process.stdout.write(`${stdout}${stderr}\n`);
+  return status !== 0;
+});
+
+process.exitCode = failed.length === 0 ? 0 : 1;
