@@ -11,7 +11,7 @@ import {
 import { type MsgHdrs, NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
-import { Header, type StoredMessage } from './event.ts';
+import type { StoredMessage } from './event.ts';
 import { ensureStream, type JournalDeclaration, journalStream } from './streams.ts';
 
 /** The server's error codes (nats-server, errors.json) that say: somebody else was first, or this is a repeat. */
@@ -206,7 +206,7 @@ export async function waitAfterConflict(attempt: number): Promise<void> {
 }
 
 function isOurs(stored: StoredMessage, { id, subject }: Append): boolean {
-  return stored.subject === subject && stored.headers.get(Header.id) === id;
+  return stored.subject === subject && stored.headers.get('Nats-Msg-Id') === id;
 }
 
 function isLostRace(error: unknown): boolean {

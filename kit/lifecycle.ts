@@ -24,7 +24,10 @@ export async function healthOf(
   parts: readonly { health(): Health }[],
 ): Promise<Health> {
   const asked = await Promise.all([
-    problem(`journal ${journal.stream}`, broker.connected() ? journal.lastSequence() : Promise.reject(new Error('the broker is away'))),
+    problem(
+      `journal ${journal.stream}`,
+      broker.connected() ? journal.lastSequence() : Promise.reject(new Error('the broker is away')),
+    ),
     problem('database', db.command({ ping: 1 })),
   ]);
   const reasons = [...asked.flat(), ...parts.flatMap((part) => part.health().reasons)];

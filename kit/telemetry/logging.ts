@@ -1,0 +1,48 @@
+import { trace } from '@opentelemetry/api';
+import { pino } from 'pino';
+import { correlationId } from './correlation.ts';
+
+/** What is used of a logger: fields first, then a sentence. */
+export type Logger = {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+};
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
+export type LogLevel = (typeof logLevels)[number];
+
+/** Personal data and secrets that must not be in a log, whoever passes them in. */
+const REDACTED = ['email', 'ship_to', 'shipTo', 'token', 'authorization', 'password', 'secret'];
+
+/** JSON lines on stderr; each with the trace, the span and the correlation id of what is being done. */
+export function createLogger(
+  name: string,
+  level: LogLevel,
+  destination: NodeJS.WritableStream = process.stderr,
+): Logger {
+  return pino(
+    {
+      name,
+      level,
+      base: { service: name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: REDACTED.flatMap((field) => [field, `*.${field}`]), censor: '[redacted]' },
+      mixin: () => {
+        const span = trace.getActiveSpan()?.spanContext();
+        const correlation = correlationId();
+        return {
+          ...(span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }),
+          ...(correlation === undefined ? {} : { correlation_id: correlation }),
+        };
+      },
+    },
+    destination as pino.DestinationStream,
+  );
+}
+
+/** Says nothing; for tests. */
+export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
