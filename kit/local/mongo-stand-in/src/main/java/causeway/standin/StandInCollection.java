@@ -10,6 +10,8 @@ import de.bwaldvogel.mongo.backend.Index;
 import de.bwaldvogel.mongo.backend.QueryResult;
 import de.bwaldvogel.mongo.bson.BsonRegularExpression;
 import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.exception.IndexBuildFailedException;
+import de.bwaldvogel.mongo.exception.MongoServerError;
 import de.bwaldvogel.mongo.oplog.Oplog;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -32,11 +34,13 @@ final class StandInCollection extends AbstractSynchronizedMongoCollection<Long> 
     private final MVMap<Long, Document> documents;
     private final Map<String, OrderedIndex> orderedIndexes = new LinkedHashMap<>();
     private long nextPosition;
+    private boolean isOpening;
     private boolean answersUpdate;
 
     StandInCollection(MongoDatabase database, String name, CollectionOptions options, CursorRegistry cursors,
-                      MVMap<Long, Document> documents) {
+                      MVMap<Long, Document> documents, boolean isOpening) {
         super(database, name, options, cursors);
+        this.isOpening = isOpening;
         this.documents = documents;
         this.nextPosition = documents.isEmpty() ? 0 : documents.lastKey() + 1;
     }
@@ -76,16 +80,17 @@ final class StandInCollection extends AbstractSynchronizedMongoCollection<Long> 
     /** Only asked where there is no index, so of the collections that describe the others. */
     @Override
     protected Long findDocumentPosition(Document document) {
-        return streamAllDocumentsWithPosition()
-            .filter(candidate -> candidate.getDocument().equals(document))
-            .map(DocumentWithPosition::getPosition)
+        return documents.entrySet().stream()
+            .filter(candidate -> candidate.getValue().equals(document))
+            .map(Map.Entry::getKey)
             .findFirst()
             .orElse(null);
     }
 
+    /** Only asked when an index is added, to fill it; that happens here, in {@link #fill}. */
     @Override
     protected Stream<DocumentWithPosition<Long>> streamAllDocumentsWithPosition() {
-        return documents.entrySet().stream().map(entry -> new DocumentWithPosition<>(entry.getValue(), entry.getKey()));
+        return Stream.empty();
     }
 
     @Override
@@ -195,15 +200,41 @@ final class StandInCollection extends AbstractSynchronizedMongoCollection<Long> 
         return input == null ? super.queryAll() : input.read(this);
     }
 
+    /** Fills the indexes in one pass over the documents, each of which has to be read and decoded for it. */
+    synchronized void openIndexes() {
+        isOpening = false;
+        fill(getIndexes());
+    }
+
     @Override
     public synchronized void addIndex(Index<Long> index) {
         boolean isNew = getIndexes().stream().noneMatch(existing -> existing.getName().equals(index.getName()));
         super.addIndex(index);
-        if (isNew && OrderedIndex.supports(index.getKeys())) {
-            OrderedIndex ordered = new OrderedIndex(index.getKeys());
-            documents.forEach((position, document) -> ordered.add(document, position));
-            orderedIndexes.put(index.getName(), ordered);
+        if (!isNew) {
+            return;
         }
+        if (OrderedIndex.supports(index.getKeys())) {
+            orderedIndexes.put(index.getName(), new OrderedIndex(index.getKeys()));
+        }
+        if (!isOpening) {
+            try {
+                fill(List.of(index));
+            } catch (MongoServerError e) {
+                dropIndex(index.getName());
+                throw new IndexBuildFailedException(e, this);
+            }
+        }
+    }
+
+    private void fill(List<Index<Long>> indexes) {
+        List<OrderedIndex> ordered = indexes.stream()
+            .map(index -> orderedIndexes.get(index.getName()))
+            .filter(Objects::nonNull)
+            .toList();
+        documents.forEach((position, document) -> {
+            indexes.forEach(index -> index.add(document, position, this));
+            ordered.forEach(index -> index.add(document, position));
+        });
     }
 
     @Override

@@ -27,10 +27,15 @@ final class StandInDatabase extends AbstractSynchronizedMongoDatabase<Long> {
 
     private final MVStore store;
 
+    /** The collections found in the store, until all their indexes are known; null afterwards. */
+    private List<StandInCollection> opening = new ArrayList<>();
+
     StandInDatabase(String name, MVStore store, CursorRegistry cursors) {
         super(name, cursors);
         this.store = store;
         initializeNamespacesAndIndexes();
+        opening.forEach(StandInCollection::openIndexes);
+        opening = null;
     }
 
     /** Names of the databases that the store holds. */
@@ -54,7 +59,12 @@ final class StandInDatabase extends AbstractSynchronizedMongoDatabase<Long> {
 
     @Override
     protected MongoCollection<Long> openOrCreateCollection(String name, CollectionOptions options) {
-        return new StandInCollection(this, name, options, cursorRegistry, openMap(name));
+        boolean isOpening = opening != null;
+        var collection = new StandInCollection(this, name, options, cursorRegistry, openMap(name), isOpening);
+        if (isOpening) {
+            opening.add(collection);
+        }
+        return collection;
     }
 
     private MVMap<Long, Document> openMap(String collectionName) {
