@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { outputOf } from './cache.ts';
+
+/** A server in a process of its own that ends when this process ends, however it ends. */
+export type LeashedServer = {
+  pid: number;
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export type LeashedCommand = {
+  /** Names the log and the pid file. */
+  name: string;
+  /** The server's own, absolute; two servers never share it. */
+  directory: string;
+  command: string;
+  /** One of them names the directory, so that the process can be told from another with the same pid. */
+  arguments: readonly string[];
+  /** Asked again and again until it answers true. */
+  isReady(pid: number): Promise<boolean>;
+};
+
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 8_000;
+const POLL_MS = 10;
+const LOG_TAIL_CHARACTERS = 2_000;
+const NOT_ENDING: readonly string[] = ['SIGSTOP', 'SIGCONT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'];
+
+/**
+ * Becomes the server, after it has left a watcher behind. The watcher's stdin is a pipe from this process that nobody
+ * writes to: it ends when this process does, by kill -9 too. The server is in a process group of its own, so the
+ * terminal's Ctrl-C does not reach it. While the watcher is in that group the server's pid is not given to another
+ * process. The pid file is made exclusively.
+ */
+const LEASH = `
+set -C
+echo "$$ $PPID" > "$1" || exit 73
+shift
+exec 3<&0
+(
+  trap '' HUP INT TERM
+  while read -r line <&3; do :; done
+  kill -TERM $$
+  tenths=0
+  while [ $tenths -lt 50 ] && kill -0 $$; do sleep 0.1; tenths=$((tenths + 1)); done
+  kill -KILL $$
+) >/dev/null 2>&1 &
+exec "$@" </dev/null 3<&-
+`;
+
+/** Starts a server and waits until it is ready. Rejects with the end of its log where it isn't. */
+export async function startLeashed(options: LeashedCommand): Promise<LeashedServer> {
+  const { name, directory, isReady } = options;
+  await mkdir(directory, { recursive: true });
+  const pidFile = join(directory, `${name}.pid`);
+  await endPrevious(pidFile, directory);
+  const logFile = join(directory, `${name}.log`);
+  await rename(logFile, join(directory, `${name}.previous.log`)).catch(() => {});
+  const log = await open(logFile, 'w');
+  const child = spawn('sh', ['-c', LEASH, name, pidFile, options.command, ...options.arguments], {
+    detached: true,
+    stdio: ['pipe', log.fd, log.fd],
+  });
+  await once(child, 'spawn').finally(() => log.close());
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${name} has no pid`);
+  // The watcher may go too, and the pid file with it.
+  const exited = once(child, 'exit').then(async () => {
+    child.stdin?.destroy();
+    await rm(pidFile, { force: true });
+  });
+  child.stdin?.on('error', () => {});
+
+  const startedAt = performance.now();
+  while (!(await isReady(pid))) {
+    if (hasExited(child) || performance.now() - startedAt > START_TIMEOUT_MS) {
+      child.kill('SIGKILL');
+      await exited;
+      const end = (await readFile(logFile, 'utf8')).slice(-LOG_TAIL_CHARACTERS);
+      throw new Error(`${name} did not start in ${directory}:\n${end}`);
+    }
+    await delay(POLL_MS);
+  }
+  unreference(child);
+  return {
+    pid,
+    kill: async (signal = 'SIGKILL') => {
+      child.kill(signal);
+      if (NOT_ENDING.includes(signal) || hasExited(child)) return;
+      child.ref();
+      await exited;
+    },
+    stop: async () => {
+      if (hasExited(child)) return exited;
+      child.ref();
+      child.kill('SIGTERM');
+      const force = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+      await exited.finally(() => clearTimeout(force));
+    },
+  };
+}
+
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** A server that runs is no reason for this process to go on. */
+function unreference(child: ChildProcess): void {
+  child.unref();
+  (child.stdin as { unref?: () => void } | null)?.unref?.();
+}
+
+/** Waits for the directory's earlier server, which goes down when its owner is gone. Rejects where the owner lives. */
+async function endPrevious(pidFile: string, directory: string): Promise<void> {
+  const [pid, owner] = (await readFile(pidFile, 'utf8').catch(() => '')).trim().split(' ').map(Number);
+  if (pid === undefined || owner === undefined) return;
+  const startedAt = performance.now();
+  for (let running = await processOf(pid); running?.command.includes(directory); running = await processOf(pid)) {
+    if (running.parent === owner) throw new Error(`${directory} is in use: process ${owner} runs its server ${pid}`);
+    if (performance.now() - startedAt > STOP_TIMEOUT_MS) process.kill(pid, 'SIGKILL');
+    await delay(POLL_MS * 5);
+  }
+  await rm(pidFile, { force: true });
+}
+
+async function processOf(pid: number): Promise<{ parent: number; command: string } | undefined> {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return undefined;
+  }
+  const line = await outputOf('ps', ['-ww', '-o', 'ppid=,args=', '-p', String(pid)]).catch(() => '');
+  const [, parent, command] = /^\s*(\d+) (.*)/.exec(line) ?? [];
+  return command === undefined ? undefined : { parent: Number(parent), command };
+}

@@ -1,0 +1,107 @@
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { builtOnce, outputOf, programOnPath } from './cache.ts';
+import { freePort } from './free-port.ts';
+import { startLeashed } from './leash.ts';
+import type { LocalServer } from './server.ts';
+
+/** As in nats-server/go.mod, where its sum stands too. */
+const VERSION = '2.15.2';
+/** The first that can reset a consumer. */
+const OLDEST = [2, 14] as const;
+const ATTEMPTS = 3;
+
+export type NatsOptions = {
+  /** Keeps the journals and the server's log. */
+  directory: string;
+  /** Left out: a free one. */
+  port?: number;
+  /** Whether a publish is acknowledged only once it is on disk. Default true. */
+  syncAlways?: boolean;
+};
+
+/** Starts a broker with JetStream on 127.0.0.1. Rejects with what to install where there is none and none can be built. */
+export async function startNats({ directory, port, syncAlways = true }: NatsOptions): Promise<LocalServer> {
+  const program = await natsProgram();
+  const own = resolve(directory);
+  for (let attempt = 1; ; attempt++) {
+    const chosen = port || (await freePort());
+    try {
+      const server = await startOn(own, chosen, syncAlways, program.path);
+      return { ...server, url: `nats://127.0.0.1:${chosen}`, choice: program.choice };
+    } catch (error) {
+      // Somebody may have taken the port since it was found free.
+      if (port || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function startOn(directory: string, port: number, syncAlways: boolean, program: string) {
+  const portsDirectory = join(directory, 'ports');
+  await rm(portsDirectory, { recursive: true, force: true });
+  await mkdir(portsDirectory, { recursive: true });
+  const configuration = join(directory, 'nats-server.conf');
+  await writeFile(configuration, configurationOf(directory, port, syncAlways, portsDirectory));
+  return startLeashed({
+    name: 'nats-server',
+    directory,
+    command: program,
+    arguments: ['-c', configuration],
+    // The server writes its ports once it listens on them, which is after it has recovered its streams.
+    isReady: async () => (await readdir(portsDirectory)).length > 0,
+  });
+}
+
+function configurationOf(directory: string, port: number, syncAlways: boolean, portsDirectory: string): string {
+  return [
+    'server_name: causeway-local',
+    'host: "127.0.0.1"',
+    `port: ${port}`,
+    `ports_file_dir: ${JSON.stringify(portsDirectory)}`,
+    'jetstream {',
+    `  store_dir: ${JSON.stringify(directory)}`,
+    ...(syncAlways ? ['  sync_interval: always'] : []),
+    '}',
+    '',
+  ].join('\n');
+}
+
+/** The broker's program: from the PATH, or built once. */
+export async function natsProgram(): Promise<{ path: string; choice: string }> {
+  const installed = await programOnPath('nats-server');
+  if (installed !== undefined) {
+    const version = /v?(\d+)\.(\d+)\.\d+\S*/.exec(await outputOf(installed, ['-v']));
+    if (version !== null && isRecent(Number(version[1]), Number(version[2]))) {
+      return { path: installed, choice: `nats-server on the PATH (${version[0]})` };
+    }
+    say(
+      `nats-server on the PATH is ${version?.[0] ?? 'of an unknown version'}, but ${OLDEST.join('.')} is needed: not used`,
+    );
+  }
+  const go = await programOnPath('go');
+  if (go === undefined) {
+    throw new Error(
+      `There is no broker. Install nats-server ${OLDEST.join('.')} or newer (https://github.com/nats-io/nats-server/releases), ` +
+        'or Go (https://go.dev/dl), with which it is built; or set NATS_URL to a broker that runs.',
+    );
+  }
+  const path = await builtOnce(`nats-server-${VERSION}`, (target) => build(go, target));
+  return { path, choice: `nats-server v${VERSION}, built with Go` };
+}
+
+async function build(go: string, target: string): Promise<void> {
+  say(`building nats-server ${VERSION}, once, about half a minute`);
+  const module = 'github.com/nats-io/nats-server/v2';
+  await outputOf(go, ['build', '-mod=readonly', '-trimpath', '-ldflags=-s -w', '-o', target, module], {
+    cwd: join(import.meta.dirname, 'nats-server'),
+    environment: { CGO_ENABLED: '0', GOWORK: 'off' },
+  });
+}
+
+function isRecent(major: number, minor: number): boolean {
+  return major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]);
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,31 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startMongodb } from '#kit/local/mongodb.ts';
+import { startNats } from '#kit/local/nats.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where test files put what they want on disk; removed after the run. */
+    testDirectory: string;
+    sharedMongodb: string;
+    sharedNats: string;
+  }
+}
+
+/** Builds what the servers need, and starts those that all test files share. */
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const directory = await mkdtemp(join(tmpdir(), 'causeway-tests-'));
+  const [mongodb, nats] = await Promise.all([
+    startMongodb(),
+    startNats({ directory: join(directory, 'shared-nats'), syncAlways: false }),
+  ]);
+  project.provide('testDirectory', directory);
+  project.provide('sharedMongodb', mongodb.url);
+  project.provide('sharedNats', nats.url);
+  return async () => {
+    await Promise.all([mongodb.stop(), nats.stop()]);
+    await rm(directory, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, inject, onTestFinished, TestRunner } from 'vitest';
+import { startMongodb } from '#kit/local/mongodb.ts';
+import { startNats } from '#kit/local/nats.ts';
+import type { LocalServer } from '#kit/local/server.ts';
+import { openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
+import { silent } from '#kit/telemetry/logging.ts';
+// For the names of what it provides.
+import type {} from './global-setup.ts';
+
+/** A server of a test's own, which it may kill and start again. Ended and removed when the test, or its file, ends. */
+export type OwnServer = {
+  url: string;
+  pid(): number;
+  /** As a crash does; with SIGSTOP it hangs until SIGCONT. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  stop(): Promise<void>;
+  /** Starts it again on the same port and directory, after it was killed or stopped; ends it in order where it runs. */
+  restart(): Promise<void>;
+};
+
+/** The address of the database that all test files share, with a path that no other caller has. */
+export function sharedMongoUri(): string {
+  return `${inject('sharedMongodb')}/test_${randomUUID().replaceAll('-', '')}`;
+}
+
+/** The address of the broker that all test files share: for core messages, and streams of names that nobody else has. */
+export function sharedNatsUrl(): string {
+  return inject('sharedNats');
+}
+
+/** A broker of the caller's own, because the platform's streams have fixed names. Not synced to disk unless asked. */
+export function ownNats({ syncAlways = false }: { syncAlways?: boolean } = {}): Promise<OwnServer> {
+  return ownServer((directory, port) => startNats({ directory, syncAlways, ...(port === undefined ? {} : { port }) }));
+}
+
+/** A database of the caller's own, for tests that stop it. It keeps its data on disk. */
+export function ownMongodb(): Promise<OwnServer> {
+  return ownServer((directory, port) => startMongodb({ directory, ...(port === undefined ? {} : { port }) }));
+}
+
+/** A service's parts on these servers, with a key that is always the same; closed when the test, or its file, ends. */
+export async function openTestParts(
+  service: string,
+  { natsUrl, mongodbUri, clock }: { natsUrl: string; mongodbUri: string; clock?: () => Date },
+): Promise<ServiceParts & { close(): Promise<void> }> {
+  let opened: { close(): Promise<void> } | undefined;
+  atTheEnd(async () => opened?.close());
+  const settings = {
+    natsUrl,
+    mongodbUri,
+    replicas: 1,
+    personalDataKey: Buffer.alloc(32, 7),
+    sampleData: false,
+  };
+  const parts = await openServiceParts(service, settings, silent, clock);
+  opened = parts;
+  return parts;
+}
+
+/** A path of the caller's own, removed after the run. */
+export function ownDirectory(): Promise<string> {
+  return mkdtemp(join(inject('testDirectory'), 'own-'));
+}
+
+async function ownServer(start: (directory: string, port?: number) => Promise<LocalServer>): Promise<OwnServer> {
+  let running: LocalServer | undefined;
+  let directory: string | undefined;
+  atTheEnd(async () => {
+    await running?.kill();
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+  });
+  const own = await ownDirectory();
+  directory = own;
+  const first = await start(own);
+  running = first;
+  const current = () => running ?? first;
+  return {
+    url: first.url,
+    pid: () => current().pid,
+    kill: (signal) => current().kill(signal),
+    stop: () => current().stop(),
+    restart: async () => {
+      await current().stop();
+      running = await start(own, Number(new URL(first.url).port));
+    },
+  };
+}
+
+const closing: (() => Promise<void>)[] = [];
+
+// Here, while the test file is collected: a hook may ask for servers too, and can't add another hook.
+afterAll(async () => {
+  for (const close of closing.reverse()) await close();
+});
+
+/** After the test that calls, or after its whole file where no test runs. To be called before anything is awaited. */
+function atTheEnd(close: () => Promise<void>): void {
+  if (TestRunner.getCurrentTest() === undefined) closing.push(close);
+  else onTestFinished(close);
+}
