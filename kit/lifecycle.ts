@@ -1,7 +1,7 @@
 import type { Broker } from './broker.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
-import type { Door } from './rpc/call.ts';
+import type { Door } from './rpc/door.ts';
 
 /** What a part of the platform says of itself. Not ready: it can't do its work now, for these reasons. */
 export type Health = { ready: boolean; reasons: string[] };

@@ -121,6 +121,25 @@ export function integer(
   return setting<number>(name, fallback, meaning, parse, { expected: `a whole number from ${min}${upTo}` });
 }
 
+/** A share, 0 to 1. */
+export function share(name: string, fallback: number, meaning: string) {
+  const parse = (given: string) => check(given !== '' && Number(given) >= 0 && Number(given) <= 1, Number(given));
+  return setting<number>(name, fallback, meaning, parse, { expected: 'a number from 0 to 1' });
+}
+
+/** A key of 32 bytes, in base64 or hexadecimal. */
+export function key(name: string, meaning: string, defaultText: string) {
+  const parse = (given: string) => {
+    const bytes = Buffer.from(given, /^[0-9a-fA-F]{64}$/.test(given) ? 'hex' : 'base64');
+    return check(bytes.length === 32, bytes);
+  };
+  return setting<Buffer | undefined>(name, undefined, meaning, parse, {
+    expected: '32 bytes in base64 or hexadecimal',
+    defaultText,
+    secret: true,
+  });
+}
+
 /** A TCP port; 0 takes any free one. */
 export function port(name: string, fallback: number, meaning: string) {
   return integer(name, fallback, meaning, { min: 0, max: 65_535 });
@@ -159,8 +178,13 @@ export function file(name: string, meaning: string, defaultText = 'unset') {
   });
 }
 
-export function flag(name: string, fallback: boolean, meaning: string, defaultText?: string) {
-  return setting<boolean>(
+export function flag<Fallback extends boolean | undefined>(
+  name: string,
+  fallback: Fallback,
+  meaning: string,
+  defaultText?: string,
+) {
+  return setting<boolean | Fallback>(
     name,
     fallback,
     meaning,

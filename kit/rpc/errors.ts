@@ -1,10 +1,11 @@
-import { create, type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { anyPack, durationFromMs } from '@bufbuild/protobuf/wkt';
-import { Code as ConnectCode, ConnectError } from '@connectrpc/connect';
-import { Metadata, type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
+import { type Code as ConnectCode, ConnectError } from '@connectrpc/connect';
+import type { Metadata, ServiceError, StatusObject, status } from '@grpc/grpc-js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
-import { CallError, type Code, UnavailableError } from '../errors.ts';
+import { CallError, type Code } from '../errors.ts';
+import { isOutage } from '../outages.ts';
 import type { Logger } from '../telemetry/logging.ts';
 
 /** Canonical codes by number, the same in gRPC and Connect. */
@@ -24,26 +25,11 @@ export const codeNumbers: Record<Code, status & ConnectCode> = {
   UNAUTHENTICATED: 16,
 } as Record<Code, status & ConnectCode>;
 
+const codeNames = new Map<number, Code>(Object.entries(codeNumbers).map(([name, code]) => [code, name as Code]));
+
+const DETAILS_HEADER = 'grpc-status-details-bin';
 const DOMAIN = 'causeway';
 const RETRY_AFTER_OUTAGE_MS = 1_000;
-
-/** Errors by which the libraries of broker and database say that nobody is there. */
-const OUTAGES = new Set([
-  'MongoNetworkError',
-  'MongoNetworkTimeoutError',
-  'MongoServerSelectionError',
-  'MongoTopologyClosedError',
-  'MongoNotConnectedError',
-  'MongoPoolClearedError',
-  'PoolClearedOnNetworkError',
-  'ConnectionError',
-  'ClosedConnectionError',
-  'DrainingConnectionError',
-  'NoRespondersError',
-  'RequestError',
-  'TimeoutError',
-  'StreamNotFoundError',
-]);
 
 /**
  * What a caller is told of an error. Whatever nobody foresaw becomes INTERNAL and is logged with its stack; the
@@ -51,7 +37,7 @@ const OUTAGES = new Set([
  */
 export function callErrorOf(error: unknown, logger: Logger): CallError {
   if (error instanceof CallError) return error;
-  if (error instanceof UnavailableError || (error instanceof Error && OUTAGES.has(error.name))) {
+  if (isOutage(error)) {
     return new CallError('UNAVAILABLE', 'a part of the platform is away, try again', {
       reason: 'DEPENDENCY_AWAY',
       retryAfterMs: RETRY_AFTER_OUTAGE_MS,
@@ -80,30 +66,41 @@ function detailsOf({ details: { violations, reason, metadata = {}, retryAfterMs 
 }
 
 /** The error as gRPC sends it: status, message, and google.rpc.Status in the trailer grpc-status-details-bin. */
-export function grpcStatus(error: CallError, metadata: Metadata = new Metadata()): Partial<StatusObject> {
+export function grpcStatus(error: CallError | PassedOnError, metadata: Metadata): Partial<StatusObject> {
+  if (error instanceof PassedOnError) {
+    if (error.encodedDetails !== undefined) metadata.set(DETAILS_HEADER, error.encodedDetails);
+    return { code: codeNumbers[error.code], details: error.message, metadata };
+  }
   const code = codeNumbers[error.code];
   const details = detailsOf(error).map(({ desc, value }) => anyPack(desc, value));
   if (details.length > 0) {
     const encoded = toBinary(StatusSchema, create(StatusSchema, { code, message: error.message, details }));
-    metadata.set('grpc-status-details-bin', Buffer.from(encoded));
+    metadata.set(DETAILS_HEADER, Buffer.from(encoded));
   }
   return { code, details: error.message, metadata };
 }
 
 /** The error as Connect sends it, over each of its protocols. */
-export function connectError(error: CallError): ConnectError {
-  return new ConnectError(error.message, codeNumbers[error.code], undefined, detailsOf(error));
+export function connectError(error: CallError | PassedOnError): ConnectError {
+  const code = codeNumbers[error.code];
+  if (error instanceof CallError) return new ConnectError(error.message, code, undefined, detailsOf(error));
+  const passedOn = new ConnectError(error.message, code);
+  const { details } = fromBinary(StatusSchema, error.encodedDetails ?? new Uint8Array());
+  passedOn.details = details.map(({ typeUrl, value }) => ({ type: typeUrl.replace(/^.*\//, ''), value }));
+  return passedOn;
 }
 
-/** An error that another process answered, to be passed on as it is. */
+/** An error that a service in another process answered, to be passed on as it is. */
 export class PassedOnError extends Error {
   override name = 'PassedOnError';
-  readonly status: ServiceError;
+  readonly code: Code;
+  /** An encoded google.rpc.Status. */
+  readonly encodedDetails: Buffer | undefined;
 
   constructor(answered: ServiceError) {
     super(answered.details, { cause: answered });
-    this.status = answered;
+    this.code = codeNames.get(answered.code as number) ?? 'INTERNAL';
+    const [details] = answered.metadata.get(DETAILS_HEADER);
+    this.encodedDetails = Buffer.isBuffer(details) ? details : undefined;
   }
 }
-
-export { status };

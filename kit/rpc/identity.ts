@@ -47,7 +47,10 @@ export class Identity {
     const payload = await this.#verify(token).catch((error) => {
       const expired = error instanceof errors.JWTExpired;
       if (!expired && !(error instanceof errors.JOSEError) && !(error instanceof TypeError)) throw error;
-      throw unauthenticated(expired ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', expired ? 'the token has expired' : 'the token is not valid');
+      throw unauthenticated(
+        expired ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID',
+        expired ? 'the token has expired' : 'the token is not valid',
+      );
     });
     const caller = callerOf(payload);
     this.#known.set(token, { caller, expiresAt: (payload.exp ?? Number.POSITIVE_INFINITY) * 1_000 });
@@ -78,7 +81,10 @@ function unauthenticated(reason: string, message: string): CallError {
 /** @throws CallError PERMISSION_DENIED where the caller has another role. */
 export function requireRole({ caller }: Call, role: Caller['role']): void {
   if (caller.role !== role) {
-    throw new CallError('PERMISSION_DENIED', `this takes the role ${role}`, { reason: 'ROLE_MISSING', metadata: { role } });
+    throw new CallError('PERMISSION_DENIED', `this takes the role ${role}`, {
+      reason: 'ROLE_MISSING',
+      metadata: { role },
+    });
   }
 }
 

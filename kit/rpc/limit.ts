@@ -2,9 +2,9 @@ import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 import { CallError } from '../errors.ts';
 
 /** Who may call how often. */
-export type CallLimit = { admit(caller: string): Promise<void> | void };
+export type CallLimit = { admit(caller: string): Promise<void> | undefined };
 
-export const unlimited: CallLimit = { admit() {} };
+export const unlimited: CallLimit = { admit: () => undefined };
 
 /**
  * So many calls per second and caller, in bursts of twice that.

@@ -1,23 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import type { DescMessage, DescMethod, MessageShape } from '@bufbuild/protobuf';
-import { context, propagation, SpanKind, SpanStatusCode, type TextMapGetter, trace } from '@opentelemetry/api';
+import type { DescMethod } from '@bufbuild/protobuf';
+import { type Context, context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { CallError } from '../errors.ts';
 import { withCorrelation } from '../telemetry/correlation.ts';
 import type { Logger } from '../telemetry/logging.ts';
 import { recordCall } from '../telemetry/metrics.ts';
-import type { AnyStream, AnyUnary, Call } from './call.ts';
+import { contextFrom } from '../telemetry/tracing.ts';
+import type { Call } from './call.ts';
 import { callErrorOf, PassedOnError } from './errors.ts';
 import type { Identity } from './identity.ts';
 import type { CallLimit } from './limit.ts';
-import { validate } from './validation.ts';
 
 /** What a door knows of a call before it is known who calls. */
 export type Incoming = {
   header(name: string): string | undefined;
-  /** Address of who called, for those who have no token. */
-  peer: string;
+  correlationId: string;
+  /** Aborted when the caller goes away, or when the server has to stop. */
   signal: AbortSignal;
-  /** Milliseconds since 1970. */
+  /** When the caller stops waiting, in milliseconds since 1970. */
   deadline: number | undefined;
 };
 
@@ -30,20 +30,21 @@ export type PipelineParts = {
 /** Ids from outside are bounded and printable, because they stand in event headers and logs. */
 const CORRELATION_ID = /^[\x21-\x7e]{1,128}$/;
 
-const getter: TextMapGetter<Incoming> = {
-  get: (incoming, name) => incoming.header(name),
-  keys: () => ['traceparent', 'tracestate'],
-};
+export const CORRELATION_HEADER = 'x-correlation-id';
+
+/** What a signal is aborted with when it is not the caller who ends the call. */
+export class ServerStopping extends Error {
+  override name = 'ServerStopping';
+}
 
 /** The correlation id that the caller gives, or a new one. */
-export function correlationIdOf({ header }: Incoming): string {
-  const given = header('x-correlation-id');
+export function correlationIdOf(given: string | undefined): string {
   return given !== undefined && CORRELATION_ID.test(given) ? given : randomUUID();
 }
 
 /**
- * The one way that every call takes, whatever its protocol: authenticate, limit, trace, validate, carry out,
- * translate the error. Throws CallError or PassedOnError and nothing else.
+ * The one way that every call takes, whatever its protocol: trace, authenticate, limit, carry out, translate the
+ * error. Throws CallError or PassedOnError and nothing else.
  */
 export class Pipeline {
   readonly #parts: PipelineParts;
@@ -52,91 +53,108 @@ export class Pipeline {
     this.#parts = parts;
   }
 
-  /** @param decode undefined where the request is passed on undecoded, to be validated by who owns it. */
-  async unary(
+  /** @param carryOut decodes and validates what was asked, does it, and encodes the answer. */
+  async unary<Answer>(
     method: DescMethod,
-    implementation: AnyUnary,
-    request: MessageShape<DescMessage>,
     incoming: Incoming,
-    correlationId: string,
-  ): Promise<MessageShape<DescMessage>> {
-    return this.#observed(method, incoming, correlationId, async () => {
-      const call = await this.#admit(incoming, correlationId);
-      validate(method.input, request);
-      return await endedBy(implementation(request, call), incoming);
-    });
-  }
-
-  async *stream(
-    method: DescMethod,
-    implementation: AnyStream,
-    request: MessageShape<DescMessage>,
-    incoming: Incoming,
-    correlationId: string,
-  ): AsyncGenerator<MessageShape<DescMessage>> {
+    carryOut: (call: Call) => Promise<Answer>,
+  ): Promise<Answer> {
+    const observed = this.#observe(method, incoming);
     try {
-      const call = await this.#admit(incoming, correlationId);
-      validate(method.input, request);
-      yield* implementation(request, call);
+      const answer = await observed.run(async () => endedBy(carryOut(await this.#admit(incoming)), incoming));
+      observed.end('OK');
+      return answer;
     } catch (error) {
-      throw this.#translated(error);
+      throw observed.failed(error);
     }
-    if (incoming.signal.aborted) throw whyEnded(incoming);
   }
 
-  async #admit(incoming: Incoming, correlationId: string): Promise<Call> {
-    const authorization = incoming.header('authorization');
-    const checked = this.#parts.identity.authenticate(authorization);
-    const caller = checked instanceof Promise ? await checked : checked;
-    await this.#parts.limit.admit(caller.subject);
-    return {
-      caller,
-      token: authorization ?? '',
-      correlationId,
-      signal: incoming.signal,
-      deadline: incoming.deadline,
-    };
-  }
-
-  async #observed<Result>(
+  async *stream<Answer>(
     method: DescMethod,
     incoming: Incoming,
-    correlationId: string,
-    run: () => Promise<Result>,
-  ): Promise<Result> {
-    const name = `${method.parent.typeName}/${method.name}`;
-    const started = performance.now();
-    const parent = propagation.extract(context.active(), incoming, getter);
-    const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': name };
-    const span = trace.getTracer('causeway').startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
+    carryOut: (call: Call) => AsyncIterable<Answer>,
+  ): AsyncGenerator<Answer> {
+    const observed = this.#observe(method, incoming);
+    let answers: AsyncIterator<Answer> | undefined;
     try {
-      const result = await context.with(trace.setSpan(parent, span), () => withCorrelation(correlationId, run));
-      recordCall(name, 'OK', performance.now() - started);
-      return result;
+      const call = await observed.run(() => this.#admit(incoming));
+      const opened = observed.run(() => carryOut(call)[Symbol.asyncIterator]());
+      answers = opened;
+      for (;;) {
+        const { done, value } = await observed.run(() => endedBy(opened.next(), incoming));
+        if (done === true) break;
+        yield value;
+      }
+      observed.end('OK');
     } catch (error) {
-      const translated = context.with(trace.setSpan(parent, span), () => this.#translated(error));
-      const code = translated instanceof CallError ? translated.code : String(translated.status.code);
-      span.setAttribute('rpc.response.status_code', code);
-      span.setStatus({ code: SpanStatusCode.ERROR, message: translated.message });
-      recordCall(name, code, performance.now() - started);
-      throw translated;
+      throw observed.failed(error);
     } finally {
-      span.end();
+      observed.end('CANCELLED');
+      // Not awaited: what the generator waits for may never come, and its signal has told it that nobody reads on.
+      void answers?.return?.().catch(() => {});
     }
   }
 
-  #translated(error: unknown): CallError | PassedOnError {
-    return error instanceof PassedOnError ? error : callErrorOf(error, this.#parts.logger);
+  async #admit(incoming: Incoming): Promise<Call> {
+    const authorization = incoming.header('authorization');
+    const caller = await this.#parts.identity.authenticate(authorization);
+    await this.#parts.limit.admit(caller.subject);
+    const { correlationId, signal, deadline } = incoming;
+    return { caller, authorization: authorization ?? '', correlationId, signal, deadline };
+  }
+
+  #observe(method: DescMethod, incoming: Incoming): ObservedCall {
+    return new ObservedCall(`${method.parent.typeName}/${method.name}`, incoming, this.#parts.logger);
+  }
+}
+
+/** A call's span, correlation id and place in the metrics. */
+class ObservedCall {
+  readonly #name: string;
+  readonly #logger: Logger;
+  readonly #started = performance.now();
+  readonly #span: Span;
+  readonly #context: Context;
+  #ended = false;
+
+  constructor(name: string, incoming: Incoming, logger: Logger) {
+    this.#name = name;
+    this.#logger = logger;
+    const parent = contextFrom(incoming.header);
+    const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': name };
+    this.#span = trace.getTracer('causeway').startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
+    this.#context = withCorrelation(trace.setSpan(parent, this.#span), incoming.correlationId);
+  }
+
+  run<Result>(work: () => Result): Result {
+    return context.with(this.#context, work);
+  }
+
+  /** Ends once; what comes later is not heard. */
+  end(code: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    recordCall(this.#name, code, performance.now() - this.#started);
+    this.#span.end();
+  }
+
+  /** Ends with an error, and gives what the caller is told of it. */
+  failed(error: unknown): CallError | PassedOnError {
+    const told = this.run(() => (error instanceof PassedOnError ? error : callErrorOf(error, this.#logger)));
+    this.#span.setAttribute('rpc.response.status_code', told.code);
+    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: told.message });
+    this.end(told.code);
+    return told;
   }
 }
 
 /** The result, or an error as soon as nobody waits for it any more: what was committed stays committed. */
 async function endedBy<Result>(result: Promise<Result>, incoming: Incoming): Promise<Result> {
   const { signal } = incoming;
-  if (signal.aborted) throw whyEnded(incoming);
   const { promise: ended, reject } = Promise.withResolvers<never>();
   const end = () => reject(whyEnded(incoming));
-  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
   try {
     return await Promise.race([result, ended]);
   } finally {
@@ -146,7 +164,13 @@ async function endedBy<Result>(result: Promise<Result>, incoming: Incoming): Pro
   }
 }
 
-function whyEnded({ deadline }: Incoming): CallError {
+function whyEnded({ deadline, signal }: Incoming): CallError {
+  if (signal.reason instanceof ServerStopping) {
+    return new CallError('UNAVAILABLE', 'the server stops, try again', {
+      reason: 'SERVER_STOPPING',
+      retryAfterMs: 1_000,
+    });
+  }
   return deadline !== undefined && Date.now() >= deadline
     ? new CallError('DEADLINE_EXCEEDED', 'the deadline of the call has passed; what was committed stays committed')
     : new CallError('CANCELLED', 'the caller went away');

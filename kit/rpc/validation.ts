@@ -13,7 +13,10 @@ export function validate(type: DescMessage, request: MessageShape<DescMessage>):
   const result = validator.validate(type, request);
   if (result.kind === 'valid') return;
   if (result.kind === 'error') throw result.error;
-  const violations = result.violations.map(({ field, message }) => ({ field: pathToString(field), description: message }));
+  const violations = result.violations.map(({ field, message }) => ({
+    field: pathToString(field),
+    description: message,
+  }));
   const said = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   throw new CallError('INVALID_ARGUMENT', said, { violations });
 }

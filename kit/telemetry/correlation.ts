@@ -1,10 +1,10 @@
-import { context, createContextKey } from '@opentelemetry/api';
+import { type Context, context, createContextKey } from '@opentelemetry/api';
 
 const KEY = createContextKey('causeway.correlation-id');
 
-/** Runs with a correlation id that every log line of it carries. */
-export function withCorrelation<Result>(correlationId: string, run: () => Result): Result {
-  return context.with(context.active().setValue(KEY, correlationId), run);
+/** A context in which every log line carries this correlation id. */
+export function withCorrelation(parent: Context, correlationId: string): Context {
+  return parent.setValue(KEY, correlationId);
 }
 
 /** The correlation id of what is being done now. */

@@ -1,4 +1,4 @@
-import { type Histogram, metrics } from '@opentelemetry/api';
+import { type Attributes, type Counter, type Histogram, metrics } from '@opentelemetry/api';
 
 /** Buckets for what takes milliseconds, in seconds. */
 const SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
@@ -14,25 +14,64 @@ function once<Instrument>(make: () => Instrument): () => Instrument {
 
 function seconds(name: string, description: string): () => Histogram {
   return once(() =>
-    metrics.getMeter('causeway').createHistogram(name, { unit: 's', description, advice: { explicitBucketBoundaries: SECONDS } }),
+    metrics
+      .getMeter('causeway')
+      .createHistogram(name, { unit: 's', description, advice: { explicitBucketBoundaries: SECONDS } }),
   );
 }
 
+function counter(name: string, description: string): () => Counter {
+  return once(() => metrics.getMeter('causeway').createCounter(name, { description }));
+}
+
 const calls = seconds('rpc.server.call.duration', 'How long calls take, by method and code');
+const commands = counter('causeway.commands', 'Commands, by aggregate and result');
+const publishes = seconds('messaging.client.operation.duration', 'How long it takes to publish, by stream and result');
+const handled = seconds('messaging.process.duration', 'How long consumers take for what they pulled, by consumer');
+const delays = seconds('causeway.projection.delay', 'From the decision on an event until the view shows it, by view');
+const messages = counter('messaging.client.consumed.messages', 'Messages handled, by consumer and outcome');
 
 /** Attribute objects are kept: making them anew for each record costs more than recording. */
-const attributes = new Map<string, Record<string, string>>();
+const kept = new Map<string, Attributes>();
 
-function attributesOf(key: string, make: () => Record<string, string>): Record<string, string> {
-  let known = attributes.get(key);
+function attributes(key: string, make: () => Attributes): Attributes {
+  let known = kept.get(key);
   if (known === undefined) {
     known = make();
-    attributes.set(key, known);
+    kept.set(key, known);
   }
   return known;
 }
 
 export function recordCall(method: string, code: string, durationMs: number): void {
-  const labels = attributesOf(`call ${method} ${code}`, () => ({ 'rpc.method': method, 'rpc.response.status_code': code }));
-  calls().record(durationMs / 1_000, labels);
+  const labels = () => ({ 'rpc.method': method, 'rpc.response.status_code': code });
+  calls().record(durationMs / 1_000, attributes(`call ${method} ${code}`, labels));
+}
+
+/** @param result the outcome of a command that was accepted, or the code of one that was not. */
+export function countCommand(aggregate: string, result: string): void {
+  commands().add(
+    1,
+    attributes(`command ${aggregate} ${result}`, () => ({ aggregate, result })),
+  );
+}
+
+export function recordPublish(stream: string, result: string, durationMs: number): void {
+  const labels = () => ({ 'messaging.system': 'nats', 'messaging.destination.name': stream, result });
+  publishes().record(durationMs / 1_000, attributes(`publish ${stream} ${result}`, labels));
+}
+
+/** @param outcome what became of the messages: `done`, `parked`, `retried`. */
+export function recordHandled(consumer: string, outcome: string, count: number, durationMs: number): void {
+  const labels = () => ({ 'messaging.system': 'nats', 'messaging.consumer.group.name': consumer, outcome });
+  const kept = attributes(`handled ${consumer} ${outcome}`, labels);
+  handled().record(durationMs / 1_000, kept);
+  messages().add(count, kept);
+}
+
+export function recordDelay(view: string, delayMs: number): void {
+  delays().record(
+    Math.max(0, delayMs) / 1_000,
+    attributes(`delay ${view}`, () => ({ view })),
+  );
 }

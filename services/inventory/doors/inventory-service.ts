@@ -10,7 +10,7 @@ import {
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { CallError } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
-import { type Call, type Door, door } from '#kit/rpc/call.ts';
+import { type Door, door } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
 import type { Item, StockItem } from '../domain/item.ts';
 import { type ItemDocument, itemMessage, listItems } from '../views/items/items-view.ts';
@@ -23,7 +23,7 @@ export type InventoryDoorParts = {
 };
 
 /** InventoryService: the catalogue, read by everybody, changed by operators. */
-export function inventoryDoor({ handle, items }: InventoryDoorParts): Door<typeof InventoryService> {
+export function inventoryDoor({ handle, items }: InventoryDoorParts): Door {
   return door(InventoryService, {
     async listItems({ pageSize, pageToken, atLeast }, call) {
       await items.reached(atLeast, call.signal);
@@ -40,7 +40,7 @@ export function inventoryDoor({ handle, items }: InventoryDoorParts): Door<typeo
       return create(GetItemResponseSchema, { item: itemMessage(item) });
     },
 
-    async stockItem(request, call: Call) {
+    async stockItem(request, call) {
       requireRole(call, 'operator');
       const { sku, name, unitPrice, quantity, requestId } = request;
       const result = await handle({

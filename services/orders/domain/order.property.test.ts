@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { OrderStateSchema } from '#gen/causeway/orders/v1/state_pb.js';
 import { orderAggregate } from '../adapters/order-aggregate.ts';
@@ -138,7 +138,8 @@ test('the total is the exact sum of prices times quantities', () => {
       const decided = order.decide(place, order.initialState);
       if (decided === undefined || 'refused' in decided || decided.type !== 'OrderPlaced') return;
       const nanos = decided.lines.reduce(
-        (sum, { quantity, unitPrice }) => sum + BigInt(quantity) * (unitPrice.units * 1_000_000_000n + BigInt(unitPrice.nanos)),
+        (sum, { quantity, unitPrice }) =>
+          sum + BigInt(quantity) * (unitPrice.units * 1_000_000_000n + BigInt(unitPrice.nanos)),
         0n,
       );
       expect(decided.total.units * 1_000_000_000n + BigInt(decided.total.nanos)).toBe(nanos);

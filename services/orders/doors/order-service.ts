@@ -17,7 +17,8 @@ import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { CallError, invalid } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
-import { type Call, type Door, door } from '#kit/rpc/call.ts';
+import type { Call } from '#kit/rpc/call.ts';
+import { type Door, door } from '#kit/rpc/door.ts';
 import type { Address, CancelOrder, Order, OrderCommand, OrderLine } from '../domain/order.ts';
 import { causalOrder, type HistoryDocument, historyEvent, type PastEvent } from '../views/history/history-view.ts';
 import { listOrders } from '../views/orders/order-queries.ts';
@@ -42,12 +43,13 @@ export type OrderDoorParts = {
 type Price = { currencyCode: string; units: number; nanos: number };
 
 /** OrderService: what clients ask for, turned into commands on orders and queries on views. */
-export function orderDoor({ handle, prices, requestIds, orders, history, watch }: OrderDoorParts): Door<typeof OrderService> {
+export function orderDoor({ handle, prices, requestIds, orders, history, watch }: OrderDoorParts): Door {
   return door(OrderService, {
     async placeOrder(request, call) {
       const customerId = payingCustomer(request.customerId, call);
       const orderId = orderIdOf(request.orderId, customerId, request.requestId);
-      if (request.orderId !== '' && request.requestId !== '') await requestIds.claim(customerId, request.requestId, orderId);
+      if (request.orderId !== '' && request.requestId !== '')
+        await requestIds.claim(customerId, request.requestId, orderId);
       const result = await handle({
         key: orderId,
         creates: true,
@@ -123,7 +125,10 @@ export function orderDoor({ handle, prices, requestIds, orders, history, watch }
 
 /** Another customer's order is as good as none: its existence is nobody else's business. */
 function unknownOrder(orderId: string): CallError {
-  return new CallError('NOT_FOUND', `there is no order ${orderId}`, { reason: 'ORDER_UNKNOWN', metadata: { order_id: orderId } });
+  return new CallError('NOT_FOUND', `there is no order ${orderId}`, {
+    reason: 'ORDER_UNKNOWN',
+    metadata: { order_id: orderId },
+  });
 }
 
 function maySee(customerId: string, { caller }: Call): boolean {
@@ -162,7 +167,10 @@ function orderIdOf(orderId: string, customerId: string, requestId: string): stri
   return requestId === '' ? randomUUID() : uuidV5(`${customerId}\n${requestId}`, ORDER_ID_NAMESPACE);
 }
 
-async function pricedLines(lines: readonly { sku: string; quantity: number }[], prices: OrderDoorParts['prices']): Promise<OrderLine[]> {
+async function pricedLines(
+  lines: readonly { sku: string; quantity: number }[],
+  prices: OrderDoorParts['prices'],
+): Promise<OrderLine[]> {
   return Promise.all(
     lines.map(async ({ sku, quantity }, index) => {
       const item = await prices.get(sku);

@@ -36,7 +36,12 @@ export const itemsView: View<ItemDocument, ItemListed | ItemPriceChanged | ItemR
     const changed = { available, version, updatedAt: time };
     if (data.$typeName === 'causeway.inventory.v1.ItemRestocked') return item && { ...item, ...changed };
     const { currencyCode = '', units = 0n, nanos = 0 } = data.unitPrice ?? {};
-    return { reserved: item?.reserved ?? 0, ...changed, name: data.name, unitPrice: { currencyCode, units: Number(units), nanos } };
+    return {
+      reserved: item?.reserved ?? 0,
+      ...changed,
+      name: data.name,
+      unitPrice: { currencyCode, units: Number(units), nanos },
+    };
   },
 };
 

@@ -1,6 +1,6 @@
-import type { Broker } from '#kit/broker.ts';
 import { create } from '@bufbuild/protobuf';
 import { PositionSchema } from '#gen/causeway/events/v1/position_pb.js';
+import type { Broker } from '#kit/broker.ts';
 import { CallError, PermanentError } from '#kit/errors.ts';
 import { Header, readEvent, type StoredMessage } from '#kit/event.ts';
 import { Journal } from '#kit/journal.ts';
@@ -8,7 +8,14 @@ import { LiveEvents } from '#kit/live.ts';
 import { partitionOf, subjectOf } from '#kit/partitions.ts';
 import type { PersonalData } from '#kit/personal-data.ts';
 import type { Projection } from '#kit/projection.ts';
-import { causalOrder, type HistoryDocument, historySources, historyView, type PastEvent, pastEvent } from './history-view.ts';
+import {
+  causalOrder,
+  type HistoryDocument,
+  historySources,
+  historyView,
+  type PastEvent,
+  pastEvent,
+} from './history-view.ts';
 
 export type WatchParts = { broker: Broker; personalData: PersonalData; history: Projection<HistoryDocument> };
 
@@ -66,9 +73,11 @@ async function historySoFar(
       return last === undefined ? [] : [last];
     }),
   );
-  const positions = heads.flat().map(({ stream, sequence }) =>
-    create(PositionSchema, { stream, sequence: BigInt(sequence), partition: partitionOf(orderId) }),
-  );
+  const positions = heads
+    .flat()
+    .map(({ stream, sequence }) =>
+      create(PositionSchema, { stream, sequence: BigInt(sequence), partition: partitionOf(orderId) }),
+    );
   await history.reached(positions, signal);
   const found = await history.find(orderId);
   if (found === undefined || !maySee(found.customerId)) {

@@ -1,0 +1,62 @@
+import { SettingsError } from './settings.ts';
+
+/** What a process has started; stopped in reverse order. */
+export class Started {
+  readonly #stops: { name: string; stop: () => unknown }[] = [];
+
+  /** Remembers how to stop what was just started. */
+  add(name: string, stop: () => unknown): void {
+    this.#stops.push({ name, stop });
+  }
+
+  /** Stops everything, the latest first. One that fails to stop does not keep the others from it. */
+  async stop(): Promise<void> {
+    for (const { name, stop } of this.#stops.splice(0).reverse()) {
+      try {
+        await stop();
+      } catch (error) {
+        process.stderr.write(`${name} did not stop in order: ${error instanceof Error ? error.message : error}\n`);
+      }
+    }
+  }
+}
+
+/** A start that fails for a reason that the operator can do something about: shown without a stack. */
+export class StartError extends Error {
+  override name = 'StartError';
+}
+
+/** A stop that takes longer is ended: Ctrl-C works within 10 s. */
+const STOP_TIMEOUT_MS = 9_000;
+
+/**
+ * Runs a process: starts its parts in the order that `start` has, and stops them in reverse on SIGINT or SIGTERM. A
+ * start that fails stops what had started, says why on stderr and exits with 1. A second signal ends at once.
+ */
+export async function runProcess(start: (started: Started) => Promise<void>): Promise<void> {
+  const started = new Started();
+  let stopping = false;
+  const stop = async (status: number) => {
+    stopping = true;
+    setTimeout(() => {
+      process.stderr.write(`not everything stopped within ${STOP_TIMEOUT_MS / 1_000} s; ending all the same\n`);
+      process.exit(1);
+    }, STOP_TIMEOUT_MS).unref();
+    await started.stop();
+    process.exit(status);
+  };
+  const onSignal = () => {
+    if (stopping) process.exit(130);
+    void stop(0);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  try {
+    await start(started);
+  } catch (error) {
+    if (stopping) return;
+    const isExpected = error instanceof SettingsError || error instanceof StartError;
+    process.stderr.write(`${isExpected ? error.message : error instanceof Error ? error.stack : error}\n`);
+    await stop(1);
+  }
+}

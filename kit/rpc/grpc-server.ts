@@ -1,0 +1,209 @@
+import { readFile } from 'node:fs/promises';
+import type { DescMethod } from '@bufbuild/protobuf';
+import {
+  Metadata,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  type UntypedHandleCall,
+} from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import type { CallError } from '../errors.ts';
+import type { Health } from '../lifecycle.ts';
+import type { Door } from './door.ts';
+import { grpcStatus, type PassedOnError } from './errors.ts';
+import { CORRELATION_HEADER, correlationIdOf, type Incoming, type Pipeline, ServerStopping } from './pipeline.ts';
+import { addReflection } from './reflection.ts';
+
+export type GrpcServerOptions = {
+  host: string;
+  /** 0: any free one. */
+  port: number;
+  /** Larger requests are refused with RESOURCE_EXHAUSTED before they are read. */
+  maxRequestBytes: number;
+  /** Paths of a certificate chain and its key, PEM. */
+  tls?: { certificate: string; key: string } | undefined;
+  health(): Promise<Health>;
+};
+
+export type RunningServer = {
+  port: number;
+  /** Takes no new calls, ends streams with UNAVAILABLE, lets other calls finish for some seconds, then closes. */
+  stop(): Promise<void>;
+};
+
+const HEALTH_INTERVAL_MS = 1_000;
+const DRAIN_MS = 5_000;
+const KEEPALIVE_MS = 30_000;
+
+type Unary = ServerUnaryCall<Buffer, Uint8Array>;
+type Streaming = ServerWritableStream<Buffer, Uint8Array>;
+
+/** Serves doors over gRPC (HTTP/2, in the clear unless there is a certificate), with health and reflection. */
+export async function startGrpcServer(
+  doors: readonly Door[],
+  pipeline: Pipeline,
+  options: GrpcServerOptions,
+): Promise<RunningServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': options.maxRequestBytes,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+  });
+  const stopping = new AbortController();
+  for (const door of doors) {
+    const methods = door.service.methods.map((method) => [method.name, definition(method)] as const);
+    const handlers = door.service.methods.map(
+      (method) =>
+        [
+          method.name,
+          method.methodKind === 'server_streaming'
+            ? serverStream(door, method, pipeline, stopping.signal)
+            : unary(door, method, pipeline),
+        ] as const,
+    );
+    server.addService(Object.fromEntries(methods), Object.fromEntries(handlers));
+  }
+  addReflection(
+    server,
+    doors.map(({ service }) => service),
+  );
+  const health = new HealthImplementation();
+  health.addToServer(server);
+  const port = await bind(server, options);
+  const stopHealth = keepHealth(health, doors, options.health);
+  return {
+    port,
+    async stop() {
+      stopHealth();
+      stopping.abort(new ServerStopping());
+      await drain(server);
+    },
+  };
+}
+
+/** Messages stay bytes here: what is in them is the business of whoever answers. */
+function definition(method: DescMethod): MethodDefinition<Uint8Array, Uint8Array> {
+  const asItIs = (bytes: Uint8Array) => bytes as Buffer;
+  return {
+    path: `/${method.parent.typeName}/${method.name}`,
+    requestStream: false,
+    responseStream: method.methodKind === 'server_streaming',
+    requestSerialize: asItIs,
+    requestDeserialize: asItIs,
+    responseSerialize: asItIs,
+    responseDeserialize: asItIs,
+  };
+}
+
+function unary(door: Door, method: DescMethod, pipeline: Pipeline): UntypedHandleCall {
+  return async (call: Unary, callback: sendUnaryData<Uint8Array>) => {
+    const incoming = incomingOf(call);
+    try {
+      const answer = await pipeline.unary(method, incoming, (admitted) =>
+        door.bytes.unary(method, call.request, admitted),
+      );
+      call.sendMetadata(correlation(incoming));
+      callback(null, answer);
+    } catch (error) {
+      callback(statusOf(error as CallError | PassedOnError, incoming));
+    }
+  };
+}
+
+function serverStream(door: Door, method: DescMethod, pipeline: Pipeline, stopping: AbortSignal): UntypedHandleCall {
+  return async (call: Streaming) => {
+    const incoming = incomingOf(call, stopping);
+    try {
+      call.sendMetadata(correlation(incoming));
+      const answers = pipeline.stream(method, incoming, (admitted) =>
+        door.bytes.stream(method, call.request, admitted),
+      );
+      for await (const answer of answers) {
+        if (!call.write(answer)) await writable(call, incoming.signal);
+      }
+      call.end();
+    } catch (error) {
+      call.emit('error', statusOf(error as CallError | PassedOnError, incoming));
+    }
+  };
+}
+
+/** A slow reader is waited for, so that what it has not read yet does not pile up here. */
+function writable(call: Streaming, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      call.off('drain', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    call.once('drain', done);
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
+  });
+}
+
+function incomingOf(call: Unary | Streaming, stopping?: AbortSignal): Incoming {
+  const gone = new AbortController();
+  call.on('cancelled', () => gone.abort());
+  const deadline = call.getDeadline();
+  const header = (name: string) => call.metadata.get(name)[0]?.toString();
+  return {
+    header,
+    correlationId: correlationIdOf(header(CORRELATION_HEADER)),
+    signal: stopping === undefined ? gone.signal : AbortSignal.any([gone.signal, stopping]),
+    deadline: deadline instanceof Date ? deadline.getTime() : Number.isFinite(deadline) ? deadline : undefined,
+  };
+}
+
+function correlation({ correlationId }: Incoming): Metadata {
+  const metadata = new Metadata();
+  metadata.set(CORRELATION_HEADER, correlationId);
+  return metadata;
+}
+
+function statusOf(error: CallError | PassedOnError, incoming: Incoming) {
+  return grpcStatus(error, correlation(incoming));
+}
+
+async function bind(server: Server, { host, port, tls }: GrpcServerOptions): Promise<number> {
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [
+          { cert_chain: await readFile(tls.certificate), private_key: await readFile(tls.key) },
+        ]);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.bindAsync(`${host.includes(':') ? `[${host}]` : host}:${port}`, credentials, (error, bound) =>
+    error === null ? resolve(bound) : reject(new Error(`port ${port} can not be opened: ${error.message}`)),
+  );
+  return promise;
+}
+
+/** Answers grpc.health.v1 for each service, and for the server as a whole under the empty name. */
+function keepHealth(health: HealthImplementation, doors: readonly Door[], ask: () => Promise<Health>): () => void {
+  const names = ['', ...doors.map(({ service }) => service.typeName)];
+  const look = async () => {
+    const { ready } = await ask().catch(() => ({ ready: false }));
+    for (const name of names) health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING');
+  };
+  void look();
+  const timer = setInterval(look, HEALTH_INTERVAL_MS);
+  return () => {
+    clearInterval(timer);
+    for (const name of names) health.setStatus(name, 'NOT_SERVING');
+  };
+}
+
+async function drain(server: Server): Promise<void> {
+  const { promise: finished, resolve } = Promise.withResolvers<void>();
+  const force = setTimeout(() => {
+    server.forceShutdown();
+    resolve();
+  }, DRAIN_MS);
+  server.tryShutdown(() => resolve());
+  await finished;
+  clearTimeout(force);
+}

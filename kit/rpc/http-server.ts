@@ -1,0 +1,126 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { DescMethod } from '@bufbuild/protobuf';
+import type { ConnectRouter, HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { CallError } from '../errors.ts';
+import type { Door } from './door.ts';
+import { connectError, type PassedOnError } from './errors.ts';
+import type { GrpcServerOptions, RunningServer } from './grpc-server.ts';
+import { CORRELATION_HEADER, correlationIdOf, type Incoming, type Pipeline, ServerStopping } from './pipeline.ts';
+
+export type HttpServerOptions = GrpcServerOptions & {
+  serveMetrics(request: IncomingMessage, response: ServerResponse): void;
+};
+
+const DRAIN_MS = 5_000;
+
+/**
+ * Serves doors over HTTP/1.1 by the protocols Connect (JSON and binary) and gRPC-Web, and what an operator looks at:
+ * `/healthz` (the process runs), `/readyz` (it can do its work), `/metrics`.
+ */
+export async function startHttpServer(
+  doors: readonly Door[],
+  pipeline: Pipeline,
+  options: HttpServerOptions,
+): Promise<RunningServer> {
+  const stopping = new AbortController();
+  const handler = connectNodeAdapter({
+    routes: (router) => {
+      for (const door of doors) route(router, door, pipeline, stopping.signal);
+    },
+    // gRPC itself has a server of its own; over HTTP/1.1 its trailers could not be sent.
+    grpc: false,
+    readMaxBytes: options.maxRequestBytes,
+    fallback: (request, response) => operate(request as IncomingMessage, response as ServerResponse, options),
+  });
+  const server =
+    options.tls === undefined
+      ? createServer(handler)
+      : createTlsServer(
+          { cert: await readFile(options.tls.certificate), key: await readFile(options.tls.key) },
+          handler,
+        );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(new Error(`port ${options.port} can not be opened: ${error.message}`)));
+    server.listen(options.port, options.host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    async stop() {
+      stopping.abort(new ServerStopping());
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeIdleConnections();
+      const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+      await closed;
+      clearTimeout(force);
+    },
+  };
+}
+
+function route(router: ConnectRouter, door: Door, pipeline: Pipeline, stopping: AbortSignal): void {
+  const implementation = Object.fromEntries(
+    door.service.methods.map((method) => [
+      method.localName,
+      method.methodKind === 'server_streaming'
+        ? serverStream(door, method, pipeline, stopping)
+        : unary(door, method, pipeline),
+    ]),
+  );
+  router.service(door.service, implementation as unknown as Partial<ServiceImpl<Door['service']>>);
+}
+
+type Request = Parameters<Door['messages']['unary']>[1];
+
+function unary(door: Door, method: DescMethod, pipeline: Pipeline) {
+  return async (request: Request, context: HandlerContext) => {
+    try {
+      return await pipeline.unary(method, incomingOf(context), (call) => door.messages.unary(method, request, call));
+    } catch (error) {
+      throw connectError(error as CallError | PassedOnError);
+    }
+  };
+}
+
+function serverStream(door: Door, method: DescMethod, pipeline: Pipeline, stopping: AbortSignal) {
+  return async function* (request: Request, context: HandlerContext) {
+    try {
+      yield* pipeline.stream(method, incomingOf(context, stopping), (call) =>
+        door.messages.stream(method, request, call),
+      );
+    } catch (error) {
+      throw connectError(error as CallError | PassedOnError);
+    }
+  };
+}
+
+function incomingOf(context: HandlerContext, stopping?: AbortSignal): Incoming {
+  const header = (name: string) => context.requestHeader.get(name) ?? undefined;
+  const correlationId = correlationIdOf(header(CORRELATION_HEADER));
+  context.responseHeader.set(CORRELATION_HEADER, correlationId);
+  const timeoutMs = context.timeoutMs();
+  return {
+    header,
+    correlationId,
+    signal: stopping === undefined ? context.signal : AbortSignal.any([context.signal, stopping]),
+    deadline: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
+  };
+}
+
+async function operate(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): Promise<void> {
+  const path = request.url?.split('?')[0];
+  if (path === '/metrics') return options.serveMetrics(request, response);
+  if (path === '/healthz') return answer(response, 200, { status: 'running' });
+  if (path === '/readyz') {
+    const { ready, reasons } = await options.health();
+    return answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', reasons });
+  }
+  answer(response, 404, { code: 'not_found', message: `there is nothing at ${path}` });
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' });
+  response.end(`${JSON.stringify(body)}\n`);
+}

@@ -1,0 +1,143 @@
+import { type DescMethod, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  type CallOptions,
+  Client,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { CallError } from '../errors.ts';
+import { traceHeaders } from '../telemetry/tracing.ts';
+import type { Call } from './call.ts';
+import type { Answers, Door } from './door.ts';
+import { PassedOnError } from './errors.ts';
+import { CORRELATION_HEADER } from './pipeline.ts';
+
+/** A caller that set no deadline does not wait longer than this for a service that does not answer. */
+const DEFAULT_DEADLINE_MS = 10_000;
+/** Half a second before the 2 s in which a caller gets its answer. */
+const CONNECT_TIMEOUT_MS = 1_500;
+const MAX_BACKOFF_MS = 1_000;
+
+/** A connection to a service in another process, over gRPC. */
+export class RemoteService {
+  readonly #client: Client;
+
+  /** @param url `http://host:port`, or `https://host:port` for TLS. */
+  constructor(url: string) {
+    const { protocol, host } = new URL(url);
+    const channel = protocol === 'https:' ? credentials.createSsl() : credentials.createInsecure();
+    this.#client = new Client(host, channel, {
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': MAX_BACKOFF_MS,
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 2_000,
+    });
+  }
+
+  /** The door of a service behind this connection: bytes go through as they are. */
+  door(service: DescService): Door {
+    const bytes: Answers<Uint8Array> = {
+      unary: (method, request, call) => this.#unary(method, request, call),
+      stream: (method, request, call) => this.#stream(method, request, call),
+    };
+    return {
+      service,
+      bytes,
+      messages: {
+        unary: async (method, request, call) =>
+          fromBinary(method.output, await bytes.unary(method, toBinary(method.input, request), call)),
+        async *stream(method, request, call) {
+          for await (const answer of bytes.stream(method, toBinary(method.input, request), call)) {
+            yield fromBinary(method.output, answer);
+          }
+        },
+      },
+    };
+  }
+
+  /** Whether a connection stands, or can be made within 1.5 s. */
+  async isReachable(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (error) => resolve(error === undefined));
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #unary(method: DescMethod, request: Uint8Array, call: Call): Promise<Uint8Array> {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const options = { deadline: call.deadline ?? Date.now() + DEFAULT_DEADLINE_MS };
+    const sent = this.#client.makeUnaryRequest(
+      pathOf(method),
+      asItIs,
+      asItIs,
+      request as Buffer,
+      metadataOf(call),
+      options,
+      (error, answer) => (error === null ? resolve(answer as Uint8Array) : reject(passedOn(error, method))),
+    );
+    const cancel = () => sent.cancel();
+    call.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      return await promise;
+    } finally {
+      call.signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  async *#stream(method: DescMethod, request: Uint8Array, call: Call): AsyncGenerator<Uint8Array> {
+    const options: CallOptions = call.deadline === undefined ? {} : { deadline: call.deadline };
+    const answers: ClientReadableStream<Uint8Array> = this.#client.makeServerStreamRequest(
+      pathOf(method),
+      asItIs,
+      asItIs,
+      request as Buffer,
+      metadataOf(call),
+      options,
+    );
+    const cancel = () => answers.cancel();
+    call.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const answer of answers) yield answer as Uint8Array;
+    } catch (error) {
+      throw passedOn(error as ServiceError, method);
+    } finally {
+      call.signal.removeEventListener('abort', cancel);
+      answers.cancel();
+    }
+  }
+}
+
+function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+function asItIs(bytes: Uint8Array): Buffer {
+  return bytes as Buffer;
+}
+
+function metadataOf({ authorization, correlationId }: Call): Metadata {
+  const metadata = new Metadata();
+  metadata.set('authorization', authorization);
+  metadata.set(CORRELATION_HEADER, correlationId);
+  const { traceparent, tracestate } = traceHeaders();
+  if (traceparent !== '') metadata.set('traceparent', traceparent);
+  if (tracestate !== '') metadata.set('tracestate', tracestate);
+  return metadata;
+}
+
+/** What the service answered; or, where nobody answered, that it is away. */
+function passedOn(error: ServiceError, method: DescMethod): CallError | PassedOnError {
+  const answered = new PassedOnError(error);
+  if (error.code !== status.UNAVAILABLE || answered.encodedDetails !== undefined) return answered;
+  return new CallError('UNAVAILABLE', `${method.parent.typeName} is away, try again`, {
+    reason: 'SERVICE_AWAY',
+    retryAfterMs: 1_000,
+    cause: error,
+  });
+}

@@ -1,0 +1,64 @@
+import type { Service } from './lifecycle.ts';
+import { hasSampleData, identitySettings, masterKey, platformSettings } from './platform-settings.ts';
+import { runProcess, StartError } from './process.ts';
+import { startGrpcServer } from './rpc/grpc-server.ts';
+import { startHttpServer } from './rpc/http-server.ts';
+import { Identity } from './rpc/identity.ts';
+import { unlimited } from './rpc/limit.ts';
+import { Pipeline } from './rpc/pipeline.ts';
+import { openServiceParts, type ServiceParts } from './service-parts.ts';
+import { port, readSettings } from './settings.ts';
+import { createLogger } from './telemetry/logging.ts';
+import { startTelemetry } from './telemetry/setup.ts';
+
+/** What a service in a process of its own is told beside the platform's settings. */
+export const serviceSettings = {
+  grpcPort: port('SERVICE_GRPC_PORT', 9091, 'port of a service that runs by itself; the gateway finds it there'),
+  httpPort: port('SERVICE_HTTP_PORT', 9464, 'port of its `/healthz`, `/readyz` and `/metrics`'),
+};
+
+const ANY_ADDRESS = '0.0.0.0';
+const MAX_REQUEST_BYTES = 1024 ** 2;
+
+/** Runs one service as a process: its settings from the environment, its doors on a gRPC port of its own. */
+export function runService(name: string, compose: (parts: ServiceParts) => Promise<Service>): Promise<void> {
+  return runProcess(async (started) => {
+    const settings = readSettings({ ...platformSettings, ...serviceSettings }, process.env);
+    const { natsUrl, mongodbUri } = settings;
+    if (natsUrl === undefined || mongodbUri === undefined) {
+      throw new StartError('NATS_URL and MONGODB_URI must be set for a service that runs by itself');
+    }
+    const logger = createLogger(name, settings.logLevel);
+    const telemetry = startTelemetry({ serviceName: name, ...settings });
+    started.add('telemetry', telemetry.stop);
+    const parts = await openServiceParts(
+      name,
+      {
+        natsUrl,
+        natsCreds: settings.natsCreds,
+        replicas: settings.streamReplicas,
+        mongodbUri,
+        personalDataKey: masterKey(settings),
+        sampleData: hasSampleData(settings),
+      },
+      logger,
+    );
+    started.add('connections', parts.close);
+    const service = await compose(parts);
+    started.add(name, service.stop);
+    await service.start();
+    // The caller is limited at the gateway, and checked here again: a service trusts no network.
+    const identity = new Identity(identitySettings(settings));
+    const pipeline = new Pipeline({ identity, limit: unlimited, logger });
+    const common = { host: ANY_ADDRESS, maxRequestBytes: MAX_REQUEST_BYTES, health: () => service.health() };
+    const grpc = await startGrpcServer(service.doors, pipeline, { ...common, port: settings.grpcPort });
+    started.add('gRPC', grpc.stop);
+    const http = await startHttpServer([], pipeline, {
+      ...common,
+      port: settings.httpPort,
+      serveMetrics: telemetry.serveMetrics,
+    });
+    started.add('HTTP', http.stop);
+    logger.info({ grpcPort: grpc.port, httpPort: http.port }, `${name} is running`);
+  });
+}

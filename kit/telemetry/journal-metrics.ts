@@ -1,0 +1,56 @@
+import { type BatchObservableResult, metrics } from '@opentelemetry/api';
+import type { Broker } from '../broker.ts';
+import type { JournalDeclaration } from '../streams.ts';
+import type { Logger } from './logging.ts';
+
+/** A stream that is fuller than this needs an operator: at its limit it refuses every command. */
+const ALARM_SHARE = 0.8;
+const ALARM_INTERVAL_MS = 30_000;
+
+/**
+ * Observes a journal until the returned function is called: how full its stream is (with a warning in the log from
+ * 80 % on), and how far each of its consumers lags behind, whichever process runs it. The broker is asked when
+ * somebody reads the metrics.
+ */
+export function observeJournal(broker: Broker, { stream, maxBytes }: JournalDeclaration, logger: Logger): () => void {
+  const meter = metrics.getMeter('causeway');
+  const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });
+  const bytes = gauge('causeway.stream.bytes', 'Bytes that a stream holds');
+  const limit = gauge('causeway.stream.bytes.limit', 'Bytes at which a stream refuses more');
+  const lag = gauge('causeway.consumer.lag', 'Messages that a consumer has not been given yet');
+  const unacknowledged = gauge('causeway.consumer.unacknowledged', 'Messages that a consumer has at hand');
+  const redelivered = gauge('causeway.consumer.redelivered', 'Messages at hand that came more than once');
+  const observed = [bytes, limit, lag, unacknowledged, redelivered];
+
+  const observe = async (result: BatchObservableResult) => {
+    if (!broker.connected()) return;
+    try {
+      const { state } = await broker.manager.streams.info(stream);
+      result.observe(bytes, state.bytes, { stream });
+      result.observe(limit, maxBytes, { stream });
+      for await (const consumer of broker.manager.consumers.list(stream)) {
+        // Those without a name of ours are somebody's ordered reader: one name each, and gone soon.
+        if (consumer.config.durable_name === undefined) continue;
+        const labels = { stream, consumer: consumer.name };
+        result.observe(lag, consumer.num_pending, labels);
+        result.observe(unacknowledged, consumer.num_ack_pending, labels);
+        result.observe(redelivered, consumer.num_redelivered, labels);
+      }
+    } catch (error) {
+      logger.warn({ err: error, stream }, 'the journal can not be observed');
+    }
+  };
+  meter.addBatchObservableCallback(observe, observed);
+
+  const alarm = setInterval(async () => {
+    const state = await broker.manager.streams.info(stream).catch(() => undefined);
+    const share = (state?.state.bytes ?? 0) / maxBytes;
+    if (share >= ALARM_SHARE) logger.warn({ stream, share }, 'the stream is nearly full; at its limit it refuses more');
+  }, ALARM_INTERVAL_MS);
+  alarm.unref();
+
+  return () => {
+    clearInterval(alarm);
+    meter.removeBatchObservableCallback(observe, observed);
+  };
+}
