@@ -1,0 +1,44 @@
+import { UnavailableError } from './errors.ts';
+
+/** Names by which the libraries of broker and database say that nobody is there. */
+const OUTAGES = new Set([
+  'MongoNetworkError',
+  'MongoNetworkTimeoutError',
+  'MongoServerSelectionError',
+  'MongoTopologyClosedError',
+  'MongoNotConnectedError',
+  'MongoPoolClearedError',
+  'PoolClearedOnNetworkError',
+  'ConnectionError',
+  'ClosedConnectionError',
+  'DrainingConnectionError',
+  'NoRespondersError',
+  'RequestError',
+  'TimeoutError',
+  'StreamNotFoundError',
+]);
+
+/** The server's HTTP-like status for: no leader, no room left, or starting up. */
+const SERVICE_UNAVAILABLE = 503;
+
+/** Whether an error says that the broker, the database or a provider is away: nothing is wrong with what was asked. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof UnavailableError) return true;
+  // An AbortSignal's timeout has the same name as the broker client's, and says nothing of the broker.
+  if (!(error instanceof Error) || error instanceof DOMException) return false;
+  return OUTAGES.has(error.name) || statusOf(error) === SERVICE_UNAVAILABLE || isPassingInDatabase(error);
+}
+
+/** What JetStream answered. */
+function statusOf(error: Error): unknown {
+  return error.name === 'JetStreamApiError' && 'status' in error ? error.status : undefined;
+}
+
+/** A database that is changing its primary or shutting down answers, and says that to try again is right. */
+function isPassingInDatabase(error: Error): boolean {
+  return (
+    'hasErrorLabel' in error &&
+    typeof error.hasErrorLabel === 'function' &&
+    (error.hasErrorLabel('RetryableWriteError') || error.hasErrorLabel('RetryableReadError'))
+  );
+}
