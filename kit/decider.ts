@@ -8,6 +8,7 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
+import { SpanKind } from '@opentelemetry/api';
 import { LRUCache } from 'lru-cache';
 import {
   type AggregateState,
@@ -21,6 +22,8 @@ import { EventTypes, eventHeaders, Header, readEvent, type StoredMessage, type U
 import { ConflictError, eventId, type Journal, waitAfterConflict } from './journal.ts';
 import { partitionOf, subjectOf } from './partitions.ts';
 import { type DataKey, type PersonalData, sealed, unsealed } from './personal-data.ts';
+import { countCommand } from './telemetry/metrics.ts';
+import { inSpan, type SpanWords, traceHeaders } from './telemetry/tracing.ts';
 
 /** A command that may not be carried out now. Expected, and not an exception. */
 export type Refusal = {
@@ -140,6 +143,17 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
    * @throws UnavailableError when the broker does not answer.
    */
   async handle(request: CommandRequest<Command>): Promise<CommandResult<State>> {
+    try {
+      const result = await this.#handle(request);
+      countCommand(this.#aggregate.name, result.outcome);
+      return result;
+    } catch (error) {
+      countCommand(this.#aggregate.name, error instanceof CallError ? error.code : 'failed');
+      throw error;
+    }
+  }
+
+  async #handle(request: CommandRequest<Command>): Promise<CommandResult<State>> {
     const subject = subjectOf(this.#journal.declaration.service, this.#aggregate.name, request.key);
     const key = request.dataOwner === undefined ? undefined : await this.#personalData.keyOf(request.dataOwner);
     const digest = key === undefined ? plainDigest(request.content) : key.digest(request.content);
@@ -152,7 +166,11 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
       }
       if (!('event' in decision)) return this.#answer(request.key, decision, loaded);
       try {
-        return await this.#append(subject, request, decision.event, digest, key, loaded);
+        const { event } = decision;
+        const base = loaded;
+        return await inSpan(`send ${this.#journal.stream}`, this.#spanWords(subject), () =>
+          this.#append(subject, request, event, digest, key, base),
+        );
       } catch (error) {
         this.#cache.delete(subject);
         if (!(error instanceof ConflictError)) throw error;
@@ -228,7 +246,7 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
       correlationId: request.correlationId,
       causationId: request.causationId,
       actor: request.caller,
-      traceparent: '',
+      ...traceHeaders(),
     });
     if (key !== undefined) headers.set(Header.key, key.id);
     headers.set(Header.state, this.#encodeState(state, handled, request.key, key));
@@ -248,6 +266,17 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
     }
     this.#cache.set(subject, { state, handled, version, sequence, certain: false });
     return { version, position: this.#position(request.key, sequence), state, outcome: 'done' };
+  }
+
+  #spanWords(subject: string): SpanWords {
+    const attributes = {
+      'messaging.system': 'nats',
+      'messaging.operation.name': 'send',
+      'messaging.operation.type': 'send',
+      'messaging.destination.name': this.#journal.stream,
+      'messaging.nats.subject': subject,
+    };
+    return { kind: SpanKind.PRODUCER, attributes };
   }
 
   /** What an append may be based on: its expected sequence checks it. */

@@ -2,7 +2,6 @@ import {
   create,
   type DescFile,
   type DescMessage,
-  fromBinary,
   getOption,
   hasOption,
   type Message,
@@ -13,7 +12,7 @@ import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { EventKind, event as eventOption } from '#gen/causeway/events/v1/options_pb.js';
 import { PermanentError } from './errors.ts';
 import { parseSubject } from './partitions.ts';
-import { hasPersonalData, type PersonalData, unsealed } from './personal-data.ts';
+import { type PersonalData, unsealed } from './personal-data.ts';
 
 /** What is known of an event beside what it says. In headers on the wire: CloudEvents 1.0, NATS binary mode. */
 export type EventContext = {
@@ -36,6 +35,7 @@ export type EventContext = {
   actor: string;
   /** W3C trace context of the publisher. */
   traceparent: string;
+  tracestate: string;
 };
 
 /** Where an event stands. */
@@ -93,7 +93,12 @@ export class EventTypes {
       }
       this.#types.set(type.typeName, type);
     }
-    for (const each of upcasters) this.#upcasters.set(each.from.typeName, each);
+    for (const each of upcasters) {
+      if (!this.#types.has(each.to.typeName)) {
+        throw new Error(`${each.from.typeName} would become ${each.to.typeName}, which is not read here`);
+      }
+      this.#upcasters.set(each.from.typeName, each);
+    }
   }
 
   names(): string[] {
@@ -136,11 +141,35 @@ export function eventHeaders(context: EventContext): MsgHdrs {
   head.set(Header.contentType, 'application/protobuf');
   head.set(Header.dataSchema, `/proto/${context.type}`);
   head.set(Header.version, String(context.version));
-  head.set(Header.correlation, context.correlationId);
-  head.set(Header.causation, context.causationId);
-  head.set(Header.actor, context.actor);
+  head.set(Header.correlation, toHeader(context.correlationId));
+  head.set(Header.causation, toHeader(context.causationId));
+  head.set(Header.actor, toHeader(context.actor));
   if (context.traceparent !== '') head.set(Header.traceparent, context.traceparent);
+  if (context.tracestate !== '') head.set(Header.tracestate, context.tracestate);
   return head;
+}
+
+/** What a caller may choose freely, as CloudEvents 1.0 writes it in headers (HTTP binding, 3.1.3.2). */
+function toHeader(value: string): string {
+  return value.toWellFormed().replaceAll(/[^!#$&-~]+/g, encodeURIComponent);
+}
+
+function fromHeader(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    // Written by somebody else, who did not encode it.
+    return value;
+  }
+}
+
+/** The aggregate's version that an event made. @throws PermanentError for a message that does not say. */
+export function versionOf({ headers: head, subject }: StoredMessage): number {
+  const version = Number(head.get(Header.version));
+  if (!Number.isSafeInteger(version) || version < 1) {
+    throw new PermanentError(`${subject}: ${Header.version} is not a version`);
+  }
+  return version;
 }
 
 /**
@@ -156,9 +185,8 @@ export async function readEvent(
   if (parts === undefined) throw new PermanentError(`${message.subject} is not the subject of an event`);
   const header = (name: string) => message.headers.get(name);
   const type = types.type(header(Header.type));
-  const version = Number(header(Header.version));
+  const version = versionOf(message);
   const time = new Date(header(Header.time));
-  if (!Number.isSafeInteger(version) || version < 1) throw new PermanentError(`${Header.version} is not a version`);
   if (Number.isNaN(time.getTime())) throw new PermanentError(`${Header.time} is not a time`);
   return {
     id: header(Header.id),
@@ -167,36 +195,15 @@ export async function readEvent(
     key: parts.key,
     time,
     version,
-    correlationId: header(Header.correlation),
-    causationId: header(Header.causation),
-    actor: header(Header.actor),
+    correlationId: fromHeader(header(Header.correlation)),
+    causationId: fromHeader(header(Header.causation)),
+    actor: fromHeader(header(Header.actor)),
     traceparent: header(Header.traceparent),
+    tracestate: header(Header.tracestate),
     stream: message.stream,
     partition: parts.partition,
     sequence: message.sequence,
     subject: message.subject,
-    data: types.upcast(await readData(message, type, parts.key, personalData)),
+    data: types.upcast(await unsealed(type, message.data, parts.key, header(Header.key), personalData)),
   };
-}
-
-async function readData(
-  message: StoredMessage,
-  type: DescMessage,
-  key: string,
-  personalData: Pick<PersonalData, 'find'>,
-): Promise<Message> {
-  try {
-    if (!hasPersonalData(type)) return fromBinary(type, message.data);
-    return await unsealed(type, message.data, key, message.headers.get(Header.key), personalData);
-  } catch (error) {
-    if (error instanceof RangeError || error instanceof TypeError || isDecodeError(error)) {
-      throw new PermanentError(`${type.typeName} can't be decoded`, { cause: error });
-    }
-    throw error;
-  }
-}
-
-/** protobuf-es throws plain errors for bytes that are no message; what comes from elsewhere has a type of its own. */
-function isDecodeError(error: unknown): boolean {
-  return error instanceof Error && error.constructor === Error;
 }

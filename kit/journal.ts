@@ -13,6 +13,7 @@ import type { Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
 import { ensureStream, type JournalDeclaration, journalStream } from './streams.ts';
+import { recordPublish } from './telemetry/metrics.ts';
 
 /** The server's error codes (nats-server, errors.json) that say: somebody else was first, or this is a repeat. */
 const LOST_THE_RACE = new Set([
@@ -71,6 +72,18 @@ export class Journal {
    * @throws UnavailableError when the broker does not answer; the event may or may not have been stored.
    */
   async append(append: Append): Promise<Appended> {
+    const started = performance.now();
+    try {
+      const appended = await this.#append(append);
+      recordPublish(this.stream, 'done', performance.now() - started);
+      return appended;
+    } catch (error) {
+      recordPublish(this.stream, error instanceof ConflictError ? 'conflict' : 'failed', performance.now() - started);
+      throw error;
+    }
+  }
+
+  async #append(append: Append): Promise<Appended> {
     try {
       return await this.#published(append, await this.#publish(append, PUBLISH_TIMEOUT_MS));
     } catch (error) {

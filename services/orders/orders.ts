@@ -6,7 +6,6 @@ import { Replica } from '#kit/replica.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
 import { orderAggregate, ordersJournal } from './adapters/order-aggregate.ts';
-import { RequestIds } from './adapters/request-ids.ts';
 import { orderDoor } from './doors/order-service.ts';
 import { catalogueView } from './views/catalogue/catalogue-view.ts';
 import { historyView } from './views/history/history-view.ts';
@@ -31,7 +30,6 @@ export async function orders(parts: ServiceParts): Promise<Service> {
   const journal = new Journal(ordersJournal, broker);
   const commands = new CommandHandler(journal, orderAggregate, personalData, clock);
   const catalogue = new Replica(catalogueView, parts);
-  const requestIds = await RequestIds.open(broker);
   const projections = {
     orders: new Projection(ordersView, parts),
     history: new Projection(historyView, parts),
@@ -44,7 +42,6 @@ export async function orders(parts: ServiceParts): Promise<Service> {
       orderDoor({
         handle: (request) => commands.handle(request),
         prices: catalogue,
-        requestIds,
         orders: projections.orders,
         history: projections.history,
         watch: (orderId, maySee, signal) =>

@@ -1,10 +1,11 @@
-import type { MessageShape } from '@bufbuild/protobuf';
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import {
   OrderCancelledSchema,
   OrderCompletedSchema,
   OrderConfirmedSchema,
   OrderPlacedSchema,
   OrderShippedSchema,
+  RequestIdUsedSchema,
 } from '#gen/causeway/orders/v1/events_pb.js';
 import { OrderStateSchema, OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
 import type { Aggregate } from '#kit/decider.ts';
@@ -20,6 +21,7 @@ const events = {
   OrderShipped: OrderShippedSchema,
   OrderCompleted: OrderCompletedSchema,
   OrderCancelled: OrderCancelledSchema,
+  RequestIdUsed: RequestIdUsedSchema,
 };
 
 export const orderEvents = new EventTypes(Object.values(events));
@@ -29,7 +31,6 @@ const statuses = {
   Confirmed: OrderStatus.CONFIRMED,
   Shipped: OrderStatus.SHIPPED,
   Completed: OrderStatus.COMPLETED,
-  Cancelled: OrderStatus.CANCELLED,
 };
 
 /** An order's forms on the wire. */
@@ -40,19 +41,26 @@ export const orderAggregate: Aggregate<OrderCommand, Order, OrderEvent, typeof O
   state: {
     type: OrderStateSchema,
     version: 1,
-    encode: (state) =>
-      state.status === 'None'
-        ? {}
-        : {
-            status: statuses[state.status],
-            customerId: state.customerId,
-            cancellationReason: state.status === 'Cancelled' ? state.reason : '',
-          },
+    encode,
     decode,
   },
 };
 
-function decode({ status, customerId, cancellationReason }: MessageShape<typeof OrderStateSchema>): Order {
+function encode(state: Order): MessageInitShape<typeof OrderStateSchema> {
+  switch (state.status) {
+    case 'None':
+      return {};
+    case 'Taken':
+      return { usedForOrderId: state.usedForOrderId };
+    case 'Cancelled':
+      return { status: OrderStatus.CANCELLED, customerId: state.customerId, cancellationReason: state.reason };
+    default:
+      return { status: statuses[state.status], customerId: state.customerId };
+  }
+}
+
+function decode(message: MessageShape<typeof OrderStateSchema>): Order {
+  const { status, customerId, cancellationReason, usedForOrderId } = message;
   switch (status) {
     case OrderStatus.PLACED:
       return { status: 'Placed', customerId };
@@ -65,7 +73,7 @@ function decode({ status, customerId, cancellationReason }: MessageShape<typeof 
     case OrderStatus.CANCELLED:
       return { status: 'Cancelled', customerId, reason: cancellationReason };
     case OrderStatus.UNSPECIFIED:
-      return { status: 'None' };
+      return usedForOrderId === '' ? { status: 'None' } : { status: 'Taken', usedForOrderId };
     default:
       return status satisfies never;
   }

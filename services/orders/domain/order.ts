@@ -29,7 +29,8 @@ export type OrderEvent =
   | { type: 'OrderConfirmed'; orderId: string }
   | { type: 'OrderShipped'; orderId: string; trackingNumber: string }
   | { type: 'OrderCompleted'; orderId: string }
-  | { type: 'OrderCancelled'; orderId: string; reason: string };
+  | { type: 'OrderCancelled'; orderId: string; reason: string }
+  | { type: 'RequestIdUsed'; orderId: string; usedForOrderId: string };
 
 export type PlaceOrder = Omit<OrderPlaced, 'type' | 'total'> & { type: 'PlaceOrder' };
 
@@ -49,12 +50,20 @@ export type OrderCommand =
   | CancelOrder
   | { type: 'ConfirmOrder'; orderId: string }
   | { type: 'ShipOrder'; orderId: string; trackingNumber: string }
-  | { type: 'CompleteOrder'; orderId: string };
+  | { type: 'CompleteOrder'; orderId: string }
+  | UseRequestId;
+
+/**
+ * Takes a customer's request id for a request about another order than the one whose id would be made from it. Asked of
+ * that one, so that a request id is used once only, whichever way.
+ */
+export type UseRequestId = { type: 'UseRequestId'; orderId: string; usedForOrderId: string };
 
 export type Order =
   | { status: 'None' }
   | { status: 'Placed' | 'Confirmed' | 'Shipped' | 'Completed'; customerId: string }
-  | { status: 'Cancelled'; customerId: string; reason: string };
+  | { status: 'Cancelled'; customerId: string; reason: string }
+  | { status: 'Taken'; usedForOrderId: string };
 
 export const order: Decider<OrderCommand, Order, OrderEvent> = {
   initialState: { status: 'None' },
@@ -71,6 +80,8 @@ export const order: Decider<OrderCommand, Order, OrderEvent> = {
         return complete(command.orderId, state);
       case 'CancelOrder':
         return cancel(command, state);
+      case 'UseRequestId':
+        return useRequestId(command, state);
       default:
         return command satisfies never;
     }
@@ -78,7 +89,8 @@ export const order: Decider<OrderCommand, Order, OrderEvent> = {
 
   evolve(state, event) {
     if (event.type === 'OrderPlaced') return { status: 'Placed', customerId: event.customerId };
-    if (state.status === 'None') return state;
+    if (event.type === 'RequestIdUsed') return { status: 'Taken', usedForOrderId: event.usedForOrderId };
+    if (state.status === 'None' || state.status === 'Taken') return state;
     const { customerId } = state;
     switch (event.type) {
       case 'OrderConfirmed':
@@ -96,6 +108,7 @@ export const order: Decider<OrderCommand, Order, OrderEvent> = {
 };
 
 function place({ type: _, ...details }: PlaceOrder, state: Order): OrderEvent | Refusal {
+  if (state.status === 'Taken') return taken(state.usedForOrderId);
   if (state.status !== 'None') {
     return { refused: 'ALREADY_EXISTS', reason: 'ORDER_EXISTS', message: `order ${details.orderId} exists already` };
   }
@@ -148,9 +161,8 @@ function complete(orderId: string, state: Order): OrderEvent | Refusal | undefin
 }
 
 function cancel({ orderId, reason, asked }: CancelOrder, state: Order): OrderEvent | Refusal | undefined {
-  if (asked.by === 'customer' && (state.status === 'None' || state.customerId !== asked.customerId)) {
-    return unknown(orderId);
-  }
+  if (state.status === 'None' || state.status === 'Taken') return unknown(orderId);
+  if (asked.by === 'customer' && state.customerId !== asked.customerId) return unknown(orderId);
   switch (state.status) {
     case 'Placed':
       return { type: 'OrderCancelled', orderId, reason };
@@ -166,12 +178,26 @@ function cancel({ orderId, reason, asked }: CancelOrder, state: Order): OrderEve
 }
 
 function notPossible(what: string, orderId: string, { status }: Order): Refusal {
-  if (status === 'None')
-    return { refused: 'NOT_FOUND', reason: 'ORDER_UNKNOWN', message: `there is no order ${orderId}` };
+  if (status === 'None' || status === 'Taken') return unknown(orderId);
   return {
     refused: 'FAILED_PRECONDITION',
     reason: `ORDER_${status.toUpperCase()}`,
     message: `order ${orderId} is ${status.toLowerCase()} and can't be ${what}`,
+  };
+}
+
+function useRequestId({ orderId, usedForOrderId }: UseRequestId, state: Order): OrderEvent | Refusal | undefined {
+  if (state.status === 'None') return { type: 'RequestIdUsed', orderId, usedForOrderId };
+  return state.status === 'Taken' && state.usedForOrderId === usedForOrderId
+    ? undefined
+    : taken(state.status === 'Taken' ? state.usedForOrderId : orderId);
+}
+
+function taken(orderId: string): Refusal {
+  return {
+    refused: 'ALREADY_EXISTS',
+    reason: 'REQUEST_DIFFERS',
+    message: `the request was made before, for order ${orderId}`,
   };
 }
 

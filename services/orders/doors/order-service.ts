@@ -33,8 +33,6 @@ export type OrderDoorParts = {
   handle(request: CommandRequest<OrderCommand>): Promise<CommandResult<Order>>;
   /** Names and prices by sku. */
   prices: { get(sku: string): Promise<{ name: string; unitPrice: Price } | undefined> };
-  /** Ties a customer's request id to the order that was asked for with it. @throws CallError ALREADY_EXISTS */
-  requestIds: { claim(customerId: string, requestId: string, orderId: string): Promise<void> };
   orders: Projection<OrderDocument>;
   history: Projection<HistoryDocument>;
   watch(orderId: string, maySee: (customerId: string) => boolean, signal: AbortSignal): AsyncIterable<PastEvent>;
@@ -43,39 +41,58 @@ export type OrderDoorParts = {
 type Price = { currencyCode: string; units: number; nanos: number };
 
 /** OrderService: what clients ask for, turned into commands on orders and queries on views. */
-export function orderDoor({ handle, prices, requestIds, orders, history, watch }: OrderDoorParts): Door {
+export function orderDoor({ handle, prices, orders, history, watch }: OrderDoorParts): Door {
+  /**
+   * Ties a request id to the order that it is used for, under the order id that would be made from it: where that is
+   * the order itself, placing it does so already.
+   * @throws CallError ALREADY_EXISTS where the request id was used for something else.
+   */
+  async function useRequestId(customerId: string, requestId: string, usedForOrderId: string, asked: Asked) {
+    const orderId = orderIdFrom(customerId, requestId);
+    if (requestId === '' || orderId === usedForOrderId) return;
+    await handle({ ...asked, key: orderId, creates: true, command: { type: 'UseRequestId', orderId, usedForOrderId } });
+  }
+
   return door(OrderService, {
     async placeOrder(request, call) {
       const customerId = payingCustomer(request.customerId, call);
-      const orderId = orderIdOf(request.orderId, customerId, request.requestId);
-      if (request.orderId !== '' && request.requestId !== '')
-        await requestIds.claim(customerId, request.requestId, orderId);
+      const { requestId } = request;
+      const orderId = request.orderId.toLowerCase() || orderIdFrom(customerId, requestId);
+      const lines = await pricedLines(request.lines, prices);
+      const asked = {
+        ...cause(call, requestId),
+        content: contentOf(PlaceOrderRequestSchema, { ...request, orderId, customerId, requestId: '' }),
+        dataOwner: customerId,
+      };
+      await useRequestId(customerId, requestId, orderId, asked);
       const result = await handle({
+        ...asked,
         key: orderId,
         creates: true,
         command: {
           type: 'PlaceOrder',
           orderId,
           customerId,
-          lines: await pricedLines(request.lines, prices),
+          lines,
           paymentMethod: request.paymentMethod,
           email: request.email,
           shipTo: address(request.shipTo),
         },
-        ...cause(call, request.requestId),
-        content: contentOf(PlaceOrderRequestSchema, { ...request, orderId, customerId, requestId: '' }),
-        dataOwner: customerId,
       });
       return create(PlaceOrderResponseSchema, { orderId, version: BigInt(result.version), position: result.position });
     },
 
     async cancelOrder(request, call) {
       const orderId = request.orderId.toLowerCase();
-      const result = await handle({
-        key: orderId,
-        command: { type: 'CancelOrder', orderId, reason: request.reason, asked: askedBy(call) },
+      const asked = {
         ...cause(call, request.requestId),
         content: contentOf(CancelOrderRequestSchema, { ...request, orderId, requestId: '' }),
+      };
+      await useRequestId(call.caller.subject, request.requestId, orderId, asked);
+      const result = await handle({
+        ...asked,
+        key: orderId,
+        command: { type: 'CancelOrder', orderId, reason: request.reason, asked: askedBy(call) },
       });
       return create(CancelOrderResponseSchema, { version: BigInt(result.version), position: result.position });
     },
@@ -162,8 +179,11 @@ function ownCustomer(customerId: string, subject: string): string {
   return subject;
 }
 
-function orderIdOf(orderId: string, customerId: string, requestId: string): string {
-  if (orderId !== '') return orderId.toLowerCase();
+/** What a request carries beside its command. */
+type Asked = Omit<CommandRequest<OrderCommand>, 'key' | 'command' | 'creates'>;
+
+/** The id of an order whose request names none. Without a request id, two requests are two orders. */
+function orderIdFrom(customerId: string, requestId: string): string {
   return requestId === '' ? randomUUID() : uuidV5(`${customerId}\n${requestId}`, ORDER_ID_NAMESPACE);
 }
 

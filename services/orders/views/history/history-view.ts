@@ -2,7 +2,11 @@ import { create, type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { Binary } from 'mongodb';
 import { file_causeway_inventory_v1_events } from '#gen/causeway/inventory/v1/events_pb.js';
-import { file_causeway_orders_v1_events, type OrderPlaced } from '#gen/causeway/orders/v1/events_pb.js';
+import {
+  file_causeway_orders_v1_events,
+  type OrderPlaced,
+  RequestIdUsedSchema,
+} from '#gen/causeway/orders/v1/events_pb.js';
 import { type HistoryEvent, HistoryEventSchema } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { EventTypes, eventsIn, type RecordedEvent } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
@@ -34,8 +38,9 @@ export const historySources: readonly EventSource[] = [
   { journal: journalOf('inventory'), aggregate: 'reservation' },
 ];
 
+/** Everything but the note that a request id is taken: it stands under the id of an order that there is not. */
 const types = new EventTypes([
-  ...eventsIn(file_causeway_orders_v1_events),
+  ...eventsIn(file_causeway_orders_v1_events).filter((type) => type !== RequestIdUsedSchema),
   ...eventsIn(file_causeway_inventory_v1_events),
 ]);
 
