@@ -13,6 +13,7 @@ import {
 import { HealthImplementation } from 'grpc-health-check';
 import type { CallError } from '../errors.ts';
 import type { Health } from '../lifecycle.ts';
+import { asBuffer } from './bytes.ts';
 import type { Door } from './door.ts';
 import { grpcStatus, type PassedOnError } from './errors.ts';
 import { CORRELATION_HEADER, correlationIdOf, type Incoming, type Pipeline, ServerStopping } from './pipeline.ts';
@@ -86,15 +87,14 @@ export async function startGrpcServer(
 
 /** Messages stay bytes here: what is in them is the business of whoever answers. */
 function definition(method: DescMethod): MethodDefinition<Uint8Array, Uint8Array> {
-  const asItIs = (bytes: Uint8Array) => bytes as Buffer;
   return {
     path: `/${method.parent.typeName}/${method.name}`,
     requestStream: false,
     responseStream: method.methodKind === 'server_streaming',
-    requestSerialize: asItIs,
-    requestDeserialize: asItIs,
-    responseSerialize: asItIs,
-    responseDeserialize: asItIs,
+    requestSerialize: asBuffer,
+    requestDeserialize: asBuffer,
+    responseSerialize: asBuffer,
+    responseDeserialize: asBuffer,
   };
 }
 

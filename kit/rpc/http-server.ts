@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { DescMethod } from '@bufbuild/protobuf';
+import type { DescMethod, Registry } from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { CallError } from '../errors.ts';
@@ -11,6 +11,8 @@ import type { GrpcServerOptions, RunningServer } from './grpc-server.ts';
 import { CORRELATION_HEADER, correlationIdOf, type Incoming, type Pipeline, ServerStopping } from './pipeline.ts';
 
 export type HttpServerOptions = GrpcServerOptions & {
+  /** Types that may stand in a google.protobuf.Any, for JSON. */
+  registry?: Registry;
   serveMetrics(request: IncomingMessage, response: ServerResponse): void;
 };
 
@@ -33,6 +35,7 @@ export async function startHttpServer(
     // gRPC itself has a server of its own; over HTTP/1.1 its trailers could not be sent.
     grpc: false,
     readMaxBytes: options.maxRequestBytes,
+    jsonOptions: options.registry === undefined ? {} : { registry: options.registry },
     fallback: (request, response) => operate(request as IncomingMessage, response as ServerResponse, options),
   });
   const server =

@@ -9,7 +9,9 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { CallError } from '../errors.ts';
+import type { Health } from '../lifecycle.ts';
 import { traceHeaders } from '../telemetry/tracing.ts';
+import { asBuffer } from './bytes.ts';
 import type { Call } from './call.ts';
 import type { Answers, Door } from './door.ts';
 import { PassedOnError } from './errors.ts';
@@ -17,8 +19,8 @@ import { CORRELATION_HEADER } from './pipeline.ts';
 
 /** A caller that set no deadline does not wait longer than this for a service that does not answer. */
 const DEFAULT_DEADLINE_MS = 10_000;
-/** Half a second before the 2 s in which a caller gets its answer. */
-const CONNECT_TIMEOUT_MS = 1_500;
+const HEALTH_TIMEOUT_MS = 1_500;
+const HEALTH_PATH = '/grpc.health.v1.Health/Check';
 const MAX_BACKOFF_MS = 1_000;
 
 /** A connection to a service in another process, over gRPC. */
@@ -58,10 +60,16 @@ export class RemoteService {
     };
   }
 
-  /** Whether a connection stands, or can be made within 1.5 s. */
-  async isReachable(): Promise<boolean> {
+  /** What the service says of itself (grpc.health.v1), or that nobody answers within 1.5 s. */
+  health(name: string): Promise<Health> {
+    const deadline = Date.now() + HEALTH_TIMEOUT_MS;
     return new Promise((resolve) => {
-      this.#client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (error) => resolve(error === undefined));
+      this.#client.makeUnaryRequest(HEALTH_PATH, asBuffer, asBuffer, Buffer.alloc(0), { deadline }, (error, answer) => {
+        // HealthCheckResponse.status is SERVING: field 1, value 1.
+        const serving = error === null && answer?.equals(Buffer.of(8, 1)) === true;
+        const reason = `${name}: ${error === null ? 'not serving' : error.details}`;
+        resolve(serving ? { ready: true, reasons: [] } : { ready: false, reasons: [reason] });
+      });
     });
   }
 
@@ -74,9 +82,9 @@ export class RemoteService {
     const options = { deadline: call.deadline ?? Date.now() + DEFAULT_DEADLINE_MS };
     const sent = this.#client.makeUnaryRequest(
       pathOf(method),
-      asItIs,
-      asItIs,
-      request as Buffer,
+      asBuffer,
+      asBuffer,
+      request,
       metadataOf(call),
       options,
       (error, answer) => (error === null ? resolve(answer as Uint8Array) : reject(passedOn(error, method))),
@@ -94,9 +102,9 @@ export class RemoteService {
     const options: CallOptions = call.deadline === undefined ? {} : { deadline: call.deadline };
     const answers: ClientReadableStream<Uint8Array> = this.#client.makeServerStreamRequest(
       pathOf(method),
-      asItIs,
-      asItIs,
-      request as Buffer,
+      asBuffer,
+      asBuffer,
+      request,
       metadataOf(call),
       options,
     );
@@ -115,10 +123,6 @@ export class RemoteService {
 
 function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
-}
-
-function asItIs(bytes: Uint8Array): Buffer {
-  return bytes as Buffer;
 }
 
 function metadataOf({ authorization, correlationId }: Call): Metadata {

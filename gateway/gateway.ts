@@ -1,0 +1,49 @@
+import type { Health } from '#kit/lifecycle.ts';
+import { identitySettings, type PlatformSettings } from '#kit/platform-settings.ts';
+import type { Started } from '#kit/process.ts';
+import type { Door } from '#kit/rpc/door.ts';
+import { startGrpcServer } from '#kit/rpc/grpc-server.ts';
+import { startHttpServer } from '#kit/rpc/http-server.ts';
+import { Identity } from '#kit/rpc/identity.ts';
+import { callLimit } from '#kit/rpc/limit.ts';
+import { Pipeline } from '#kit/rpc/pipeline.ts';
+import type { Logger } from '#kit/telemetry/logging.ts';
+import type { Telemetry } from '#kit/telemetry/setup.ts';
+import { eventRegistry } from './services.ts';
+import { type GatewaySettings, tlsFiles } from './settings.ts';
+
+/** Larger requests are refused; the largest order has a tenth of it. */
+const MAX_REQUEST_BYTES = 1024 ** 2;
+
+export type GatewayParts = {
+  /** What is behind it, in this process or in others. */
+  doors: readonly Door[];
+  /** Whether an order can be placed and read. */
+  health(): Promise<Health>;
+  logger: Logger;
+  telemetry: Pick<Telemetry, 'serveMetrics'>;
+};
+
+/**
+ * The edge: every call comes in here, by gRPC on one port and by Connect, gRPC-Web or JSON on the other, and takes the
+ * same way: token, rate limit, deadline, then the service that owns the method.
+ */
+export async function startGateway(
+  { doors, health, logger, telemetry }: GatewayParts,
+  settings: GatewaySettings & PlatformSettings,
+  started: Started,
+): Promise<{ grpcPort: number; httpPort: number }> {
+  const identity = new Identity(identitySettings(settings));
+  const pipeline = new Pipeline({ identity, limit: callLimit(settings.rateLimit), logger });
+  const common = { host: settings.host, tls: tlsFiles(settings), maxRequestBytes: MAX_REQUEST_BYTES, health };
+  const grpc = await startGrpcServer(doors, pipeline, { ...common, port: settings.grpcPort });
+  started.add('the gRPC door', grpc.stop);
+  const http = await startHttpServer(doors, pipeline, {
+    ...common,
+    port: settings.httpPort,
+    registry: eventRegistry,
+    serveMetrics: telemetry.serveMetrics,
+  });
+  started.add('the HTTP door', http.stop);
+  return { grpcPort: grpc.port, httpPort: http.port };
+}

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { identitySettings, type PlatformSettings } from '#kit/platform-settings.ts';
+import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
+import type { GatewaySettings } from './settings.ts';
+
+const CUSTOMER = 'alice';
+const TOKEN_LIFE = '30d';
+
+/** What `npm start` says when it is ready: the addresses, and two calls to paste. */
+export async function welcome(
+  settings: GatewaySettings & PlatformSettings,
+  { grpcPort, httpPort }: { grpcPort: number; httpPort: number },
+): Promise<string> {
+  const secure = settings.tlsCertificate !== undefined;
+  const host = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host;
+  const http = `${secure ? 'https' : 'http'}://${host}:${httpPort}`;
+  const grpc = `${secure ? 'https' : 'http'}://${host}:${grpcPort}`;
+  const { secret } = identitySettings(settings);
+  const lines = [
+    `gRPC      ${host}:${grpcPort}${secure ? ' (TLS)' : ''}`,
+    `HTTP      ${http} (Connect, gRPC-Web, JSON; /readyz, /metrics)`,
+  ];
+  // Where tokens are checked by somebody else's keys, none can be made here.
+  if (secret === undefined)
+    return `${[...lines, '', 'Causeway is ready. Tokens come from AUTH_JWKS_URL.', ''].join('\n')}\n`;
+  const token = await signToken({ subject: CUSTOMER, role: 'customer' }, secret, TOKEN_LIFE);
+  if (secret === DEVELOPMENT_KEY) {
+    lines.push('tokens    checked with the development key, which everybody knows: for trying things only');
+  }
+  const orderId = randomUUID();
+  return `${[
+    ...lines,
+    '',
+    `Causeway is ready. Place an order as ${CUSTOMER}, over HTTP:`,
+    '',
+    curl(http, token, orderId),
+    '',
+    'Read it, over gRPC:',
+    '',
+    bufCurl(grpc, token, orderId, secure),
+    '',
+  ].join('\n')}\n`;
+}
+
+function curl(address: string, token: string, orderId: string): string {
+  const order = {
+    order_id: orderId,
+    lines: [
+      { sku: 'coffee-beans', quantity: 2 },
+      { sku: 'espresso-cup', quantity: 1 },
+    ],
+    email: 'alice@example.com',
+    payment_method: 'pm_ok',
+    ship_to: {
+      name: 'Alice Adams',
+      line1: '1 Harbour Road',
+      city: 'Galway',
+      postal_code: 'H91 XY12',
+      country_code: 'IE',
+    },
+  };
+  return `curl -s ${address}/causeway.orders.v1.OrderService/PlaceOrder \\
+  -H 'content-type: application/json' -H 'authorization: Bearer ${token}' \\
+  -d '${JSON.stringify(order)}'`;
+}
+
+function bufCurl(address: string, token: string, orderId: string, secure: boolean): string {
+  return `npx buf curl --protocol grpc ${secure ? '' : '--http2-prior-knowledge '}\\
+  -H 'authorization: Bearer ${token}' -d '${JSON.stringify({ order_id: orderId })}' \\
+  ${address}/causeway.orders.v1.OrderService/GetOrder`;
+}
