@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { UnavailableError } from './errors.ts';
+import { isOutage } from './outages.ts';
 
 /** A connection to the broker and what is used of it. */
 export type Broker = {
@@ -26,9 +28,13 @@ export type BrokerOptions = {
   replicas?: number;
   /** How long a request to the broker may take. */
   timeoutMs?: number;
+  /** How often the broker is asked for a sign of life. Two that stay out end the connection, and another is made. */
+  pingIntervalMs?: number;
 };
 
 const REQUEST_TIMEOUT_MS = 1_500;
+/** The library's two minutes would leave a process for five of them on a connection that leads nowhere. */
+const PING_INTERVAL_MS = 5_000;
 
 /** Connects; keeps on reconnecting for ever once connected. Rejects where nobody answers at the address. */
 export async function connectBroker(options: BrokerOptions): Promise<Broker> {
@@ -40,6 +46,8 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     reconnectTimeWait: 200,
     reconnectJitter: 100,
     timeout: 5_000,
+    pingInterval: options.pingIntervalMs ?? PING_INTERVAL_MS,
+    maxPingOut: 2,
     // Each request would make two errors beforehand, for their stacks: a tenth of a command's time.
     noAsyncTraces: true,
     ...(options.credentials === undefined
@@ -71,4 +79,18 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
       if (!connection.isClosed()) await connection.close();
     },
   };
+}
+
+/**
+ * The broker's answer to a request.
+ * @throws UnavailableError where it is away, or does not answer in time.
+ */
+export async function answered<Answer>(broker: Broker, request: () => Promise<Answer>): Promise<Answer> {
+  if (!broker.connected()) throw new UnavailableError('the broker is away');
+  try {
+    return await request();
+  } catch (error) {
+    if (isOutage(error)) throw new UnavailableError('the broker does not answer', { cause: error });
+    throw error;
+  }
 }

@@ -2,7 +2,6 @@ import { hash } from 'node:crypto';
 import {
   create,
   type DescMessage,
-  fromBinary,
   type Message,
   type MessageInitShape,
   type MessageShape,
@@ -17,11 +16,12 @@ import {
   HandledRequestSchema,
 } from '#gen/causeway/events/v1/aggregate_pb.js';
 import { type Position, PositionSchema } from '#gen/causeway/events/v1/position_pb.js';
+import { decoded } from './decoded.ts';
 import { CallError, type Code } from './errors.ts';
-import { EventTypes, eventHeaders, Header, readEvent, type StoredMessage, type Upcaster } from './event.ts';
+import { EventTypes, eventHeaders, Header, readEvent, type StoredMessage, type Upcaster, versionOf } from './event.ts';
 import { ConflictError, eventId, type Journal, waitAfterConflict } from './journal.ts';
 import { partitionOf, subjectOf } from './partitions.ts';
-import { type DataKey, type PersonalData, sealed, unsealed } from './personal-data.ts';
+import { type DataKey, hasPersonalData, type PersonalData, sealed, unsealed } from './personal-data.ts';
 import { countCommand } from './telemetry/metrics.ts';
 import { inSpan, type SpanWords, traceHeaders } from './telemetry/tracing.ts';
 
@@ -108,6 +108,9 @@ type Loaded<State> = {
   certain: boolean;
 };
 
+/** What was appended, with the key that the state's personal data was sealed with, where it has any. */
+type Cached<State> = Loaded<State> & { sealedWith: string | undefined };
+
 /** Carries out commands on one kind of aggregate: load, decide, append, and again where another was first. */
 export class CommandHandler<Command, State, Event extends { type: string }, StateType extends DescMessage> {
   readonly #journal: Journal;
@@ -116,7 +119,7 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
   readonly #clock: () => Date;
   readonly #types: EventTypes;
   readonly #domainNames: Map<string, Event['type']>;
-  readonly #cache = new LRUCache<string, Loaded<State>>({ max: CACHED_AGGREGATES });
+  readonly #cache = new LRUCache<string, Cached<State>>({ max: CACHED_AGGREGATES });
 
   constructor(
     journal: Journal,
@@ -157,7 +160,7 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
     const subject = subjectOf(this.#journal.declaration.service, this.#aggregate.name, request.key);
     const key = request.dataOwner === undefined ? undefined : await this.#personalData.keyOf(request.dataOwner);
     const digest = key === undefined ? plainDigest(request.content) : key.digest(request.content);
-    let loaded = await this.#loadToAppend(subject, request);
+    let loaded = await this.#loadToAppend(subject, request, key);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       let decision = this.#decide(request, digest, loaded);
       if (!loaded.certain && !('event' in decision)) {
@@ -234,7 +237,7 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
       version: BigInt(version),
     });
     // The content is part of the cause: a request with the same id and other content is not the same one.
-    const cause = `${request.caller}\n${request.causationId}\n${Buffer.from(digest).toString('base64')}`;
+    const cause = JSON.stringify([request.caller, request.causationId, Buffer.from(digest).toString('base64')]);
     const id = eventId(subject, cause, type.typeName);
     const headers = eventHeaders({
       id,
@@ -253,18 +256,16 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
     headers.set(Header.stateVersion, String(this.#aggregate.state.version));
     const data = sealed(type, create(type, event as MessageInitShape<DescMessage>), request.key, key);
     const expectedSequence = loaded.sequence;
-    const { sequence, earlier } = await this.#journal.append({ subject, data, headers, id, expectedSequence });
-    if (earlier !== undefined) {
-      // A request that the aggregate has forgotten already, but the deduplication window has not.
+    const { sequence, found } = await this.#journal.append({ subject, data, headers, id, expectedSequence });
+    if (found !== undefined) {
+      // What it says of itself counts: it may have been decided on another state than this one.
+      this.#cache.delete(subject);
+      const stored = await this.#read(subject, request.key, found, false);
       const position = this.#position(request.key, Math.max(sequence, expectedSequence));
-      return {
-        version: Number(earlier.headers.get(Header.version)),
-        position,
-        state: loaded.state,
-        outcome: 'repeated',
-      };
+      return { version: stored.version, position, state: stored.state, outcome: 'repeated' };
     }
-    this.#cache.set(subject, { state, handled, version, sequence, certain: false });
+    const sealedWith = this.#stateKeyId(key);
+    this.#cache.set(subject, { state, handled, version, sequence, certain: false, sealedWith });
     return { version, position: this.#position(request.key, sequence), state, outcome: 'done' };
   }
 
@@ -280,9 +281,14 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
   }
 
   /** What an append may be based on: its expected sequence checks it. */
-  async #loadToAppend(subject: string, request: CommandRequest<Command>): Promise<Loaded<State>> {
+  async #loadToAppend(
+    subject: string,
+    request: CommandRequest<Command>,
+    key: DataKey | undefined,
+  ): Promise<Loaded<State>> {
     const cached = this.#cache.get(subject);
-    if (cached !== undefined) return cached;
+    // A state that was in the clear before its key was destroyed must not be sealed anew with the next key.
+    if (cached !== undefined && cached.sealedWith === this.#stateKeyId(key)) return cached;
     if (request.creates === true) return this.#nothing(false);
     return this.#read(subject, request.key, await this.#journal.last(subject), false);
   }
@@ -295,14 +301,20 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
     return { state: this.#aggregate.decider.initialState, handled: [], version: 0, sequence: 0, certain };
   }
 
+  #stateKeyId(key: DataKey | undefined): string | undefined {
+    return hasPersonalData(this.#aggregate.state.type) ? key?.id : undefined;
+  }
+
   async #read(subject: string, key: string, last: StoredMessage | undefined, certain: boolean): Promise<Loaded<State>> {
     if (last === undefined) return this.#nothing(certain);
-    const wrapper = fromBinary(AggregateStateSchema, Buffer.from(last.headers.get(Header.state), 'base64'));
+    // Nothing is decided on top of a message that is no event of the aggregate.
+    const version = versionOf(last);
+    const wrapper = decoded(AggregateStateSchema, Buffer.from(last.headers.get(Header.state), 'base64'));
     const current = last.headers.get(Header.stateVersion) === String(this.#aggregate.state.version);
     return {
-      state: current ? await this.#decodeState(wrapper, last, key) : await this.#replay(subject),
+      state: current ? await this.#decodeState(wrapper, last, key) : await this.#replay(subject, last.sequence),
       handled: wrapper.handled,
-      version: Number(last.headers.get(Header.version)),
+      version,
       sequence: last.sequence,
       certain,
     };
@@ -315,9 +327,9 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
   }
 
   /** Makes the state anew from the whole history: only where it was stored by another version of the program. */
-  async #replay(subject: string): Promise<State> {
+  async #replay(subject: string, upTo: number): Promise<State> {
     let state = this.#aggregate.decider.initialState;
-    for (const message of await this.#journal.history(subject)) {
+    for (const message of await this.#journal.history(subject, upTo)) {
       const { data } = await readEvent(message, this.#types, this.#personalData);
       state = this.#aggregate.decider.evolve(state, this.#domainEvent(data));
     }

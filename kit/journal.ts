@@ -5,13 +5,15 @@ import {
   DeliverPolicy,
   JetStreamApiError,
   type JsMsg,
+  type MsgRequest,
   type PubAck,
   type StoredMsg,
 } from '@nats-io/jetstream';
-import { type MsgHdrs, NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
-import type { Broker } from './broker.ts';
+import { headers, InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-node';
+import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
+import { isOutage } from './outages.ts';
 import { ensureStream, type JournalDeclaration, journalStream } from './streams.ts';
 import { recordPublish } from './telemetry/metrics.ts';
 
@@ -21,6 +23,9 @@ const LOST_THE_RACE = new Set([
   10164, // wrong last sequence, not known which
   10158, // the same message id is being stored right now
 ]);
+
+/** The server's code for: the stream has come to its max_bytes. */
+const STREAM_IS_FULL = 10077;
 
 /** What is to be appended. */
 export type Append = {
@@ -33,8 +38,11 @@ export type Append = {
   expectedSequence: number;
 };
 
-/** Where the event stands; `earlier` is it, where it had stood there before the decision was made. */
-export type Appended = { sequence: number; earlier?: StoredMessage };
+/**
+ * Where the event stands. `found` is what stands there where it was not stored just now: an earlier try of the same
+ * append, which may have been decided on an earlier or a later state than this one.
+ */
+export type Appended = { sequence: number; found?: StoredMessage };
 
 /** The subject has moved on since the decision was made. Load again and decide again. */
 export class ConflictError extends Error {
@@ -69,7 +77,8 @@ export class Journal {
    * Publishes an event: this is the commit. Resolves with the event's sequence once the broker has stored it, also
    * where an earlier try of the same append had stored it already.
    * @throws ConflictError when the subject's last message is not the expected one.
-   * @throws UnavailableError when the broker does not answer; the event may or may not have been stored.
+   * @throws UnavailableError when the broker does not answer; the event may or may not have been stored. Also when
+   *   the stream is full: it takes no event more until it is given more room.
    */
   async append(append: Append): Promise<Appended> {
     const started = performance.now();
@@ -85,22 +94,26 @@ export class Journal {
 
   async #append(append: Append): Promise<Appended> {
     try {
-      return await this.#published(append, await this.#publish(append, PUBLISH_TIMEOUT_MS));
+      return await this.#appended(append, PUBLISH_TIMEOUT_MS);
     } catch (error) {
-      if (isLostRace(error)) return this.#ownOrConflict(append, error);
-      if (!isNoAnswer(error)) throw error;
+      if (!(error instanceof UnavailableError) || !isOutage(error.cause)) throw error;
     }
     // It may have been stored although no answer came. The same id can't be stored twice.
+    return this.#appended(append, REPEAT_TIMEOUT_MS);
+  }
+
+  async #appended(append: Append, timeout: number): Promise<Appended> {
     try {
-      return await this.#published(append, await this.#publish(append, REPEAT_TIMEOUT_MS));
+      return await this.#published(append, await answered(this.#broker, () => this.#publish(append, timeout)));
     } catch (error) {
-      if (isLostRace(error)) return this.#ownOrConflict(append, error);
-      throw unavailable(error);
+      const { code } = apiErrorOf(error) ?? {};
+      if (code !== undefined && LOST_THE_RACE.has(code)) return this.#ownOrConflict(append, error);
+      if (code === STREAM_IS_FULL) throw new UnavailableError(`stream ${this.stream} is full`, { cause: error });
+      throw error;
     }
   }
 
   async #publish(append: Append, timeout: number): Promise<PubAck> {
-    if (!this.#broker.connected()) throw new UnavailableError('the broker is away');
     return this.#broker.js.publish(append.subject, append.data, {
       headers: append.headers,
       msgID: append.id,
@@ -113,16 +126,14 @@ export class Journal {
   /** A duplicate counts only if what is stored there is ours: the server compares ids over all subjects. */
   async #published(append: Append, { seq, duplicate }: PubAck): Promise<Appended> {
     if (!duplicate) return { sequence: seq };
-    const stored = await this.#leaderRead({ seq });
-    if (stored !== undefined && isOurs(stored, append)) {
-      return seq > append.expectedSequence ? { sequence: seq } : { sequence: seq, earlier: stored };
-    }
+    const found = await this.#leaderRead({ seq });
+    if (found !== undefined && isOurs(found, append)) return { sequence: seq, found };
     throw new ConflictError(`message id ${append.id} stands at ${seq} with another subject`);
   }
 
   async #ownOrConflict(append: Append, cause: unknown): Promise<Appended> {
-    const last = await this.lastOnLeader(append.subject);
-    if (last !== undefined && isOurs(last, append)) return { sequence: last.sequence };
+    const found = await this.lastOnLeader(append.subject);
+    if (found !== undefined && isOurs(found, append)) return { sequence: found.sequence, found };
     throw new ConflictError(`${append.subject} is not at ${append.expectedSequence} any more`, { cause });
   }
 
@@ -131,10 +142,16 @@ export class Journal {
    * append, whose expected sequence checks it, and to nothing else.
    */
   async last(subject: string): Promise<StoredMessage | undefined> {
-    return this.#guarded(async () => {
-      const message = await this.#broker.manager.direct.getMessage(this.stream, { last_by_subj: subject });
+    try {
+      const message = await answered(this.#broker, () =>
+        this.#broker.manager.direct.getMessage(this.stream, { last_by_subj: subject }),
+      );
       return message === null ? undefined : this.#stored(message);
-    });
+    } catch (error) {
+      // The client can't read the message's headers, and with them neither where it stands.
+      if (error instanceof InvalidArgumentError) return this.lastOnLeader(subject);
+      throw error;
+    }
   }
 
   /** The subject's last message as the stream's leader knows it. Refusals and "already done" are decided on this. */
@@ -144,17 +161,21 @@ export class Journal {
 
   /** Sequence of the stream's last message, 0 for an empty one. */
   async lastSequence(): Promise<number> {
-    return this.#guarded(async () => (await this.#broker.manager.streams.info(this.stream)).state.last_seq);
+    const { state } = await answered(this.#broker, () => this.#broker.manager.streams.info(this.stream));
+    return state.last_seq;
   }
 
-  /** A subject's messages, first to last: costs time in proportion to the stream, so only for what can't do without. */
-  async history(subject: string): Promise<StoredMessage[]> {
-    const last = await this.lastOnLeader(subject);
-    if (last === undefined) return [];
+  /**
+   * A subject's messages, first to last, up to a sequence. Costs a request for each and time in proportion to the
+   * stream, so only for what can't do without.
+   */
+  async history(subject: string, upTo: number = Number.MAX_SAFE_INTEGER): Promise<StoredMessage[]> {
     const messages: StoredMessage[] = [];
-    for await (const message of this.read(subject, 1)) {
-      messages.push(message);
-      if (message.sequence >= last.sequence) break;
+    for (let from = 1; from <= upTo; ) {
+      const next = await this.#leaderRead({ seq: from, next_by_subj: subject });
+      if (next === undefined || next.sequence > upTo) break;
+      messages.push(next);
+      from = next.sequence + 1;
     }
     return messages;
   }
@@ -178,11 +199,12 @@ export class Journal {
     return this.declaration.stream;
   }
 
-  async #leaderRead(query: { seq: number } | { last_by_subj: string }): Promise<StoredMessage | undefined> {
-    return this.#guarded(async () => {
-      const message = await this.#broker.manager.streams.getMessage(this.stream, query);
-      return message === null ? undefined : this.#stored(message);
-    });
+  async #leaderRead(query: MsgRequest | { seq: number; next_by_subj: string }): Promise<StoredMessage | undefined> {
+    const message = await answered(this.#broker, () =>
+      // The leader answers to "next by subject" too; the library's type leaves it out.
+      this.#broker.manager.streams.getMessage(this.stream, query as MsgRequest),
+    );
+    return message === null ? undefined : this.#stored(message);
   }
 
   #stored(message: StoredMsg): StoredMessage {
@@ -191,26 +213,27 @@ export class Journal {
       sequence: message.seq,
       stream: this.stream,
       data: message.data,
-      headers: message.header,
+      headers: headersOr(() => message.header),
     };
-  }
-
-  async #guarded<Result>(request: () => Promise<Result>): Promise<Result> {
-    if (!this.#broker.connected()) throw new UnavailableError('the broker is away');
-    try {
-      return await request();
-    } catch (error) {
-      if (isNoAnswer(error)) throw unavailable(error);
-      throw error;
-    }
   }
 }
 
 /** A message as a consumer delivers it. */
 export function storedFromConsumer(message: JsMsg): StoredMessage {
-  if (message.headers === undefined) throw new TypeError(`message ${message.seq} has no headers`);
-  const { subject, seq: sequence, data, headers } = message;
-  return { subject, sequence, stream: message.info.stream, data, headers };
+  const { subject, seq: sequence, data } = message;
+  return { subject, sequence, stream: message.info.stream, data, headers: headersOr(() => message.headers) };
+}
+
+/**
+ * Anybody may publish on a journal's subjects, without headers or with such as can't be read. To a reader that is a
+ * message which says nothing of itself, and no event.
+ */
+function headersOr(read: () => MsgHdrs | undefined): MsgHdrs {
+  try {
+    return read() ?? headers();
+  } catch {
+    return headers();
+  }
 }
 
 /** Waits a little, longer with each attempt and never twice the same, so that those who lost a race part. */
@@ -222,22 +245,8 @@ function isOurs(stored: StoredMessage, { id, subject }: Append): boolean {
   return stored.subject === subject && stored.headers.get('Nats-Msg-Id') === id;
 }
 
-function isLostRace(error: unknown): boolean {
-  return error instanceof JetStreamApiError && LOST_THE_RACE.has(error.code);
-}
-
-/** Nobody answered: no server, no leader, or the connection went while waiting. */
-function isNoAnswer(error: unknown): boolean {
-  return (
-    error instanceof TimeoutError ||
-    error instanceof NoRespondersError ||
-    error instanceof RequestError ||
-    (error instanceof Error &&
-      ['ClosedConnectionError', 'DrainingConnectionError', 'ConnectionError'].includes(error.name)) ||
-    (error instanceof JetStreamApiError && error.status === 503)
-  );
-}
-
-function unavailable(cause: unknown): UnavailableError {
-  return cause instanceof UnavailableError ? cause : new UnavailableError('the broker does not answer', { cause });
+/** The server's own word, also where it came wrapped. */
+function apiErrorOf(error: unknown): JetStreamApiError | undefined {
+  if (error instanceof JetStreamApiError) return error;
+  return error instanceof Error && error.cause instanceof JetStreamApiError ? error.cause : undefined;
 }

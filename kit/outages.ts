@@ -13,6 +13,8 @@ const OUTAGES = new Set([
   'ClosedConnectionError',
   'DrainingConnectionError',
   'NoRespondersError',
+  // What the broker's client makes of "no responders": nobody listens for this stream now, as while its leader changes.
+  'JetStreamNotEnabled',
   'RequestError',
   'TimeoutError',
   'StreamNotFoundError',

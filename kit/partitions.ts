@@ -27,11 +27,15 @@ export function subjectOf(service: string, aggregate: string, key: string): stri
   return `${service}.event.${partitionOf(key)}.${aggregate}.${key}`;
 }
 
-/** What a subject made by subjectOf says; undefined for any other subject. */
 export type SubjectParts = { service: string; partition: number; aggregate: string; key: string };
 
+/**
+ * What a subject made by subjectOf says; undefined for any other subject, also for one that names another partition
+ * than its key's: whoever owns that partition is not the one who keeps the key's order.
+ */
 export function parseSubject(subject: string): SubjectParts | undefined {
   const [service, kind, partition, aggregate, key, ...rest] = subject.split('.');
-  if (!service || kind !== 'event' || !partition || !aggregate || !key || rest.length > 0) return undefined;
+  if (!service || kind !== 'event' || !aggregate || !key || rest.length > 0) return undefined;
+  if (!KEY.test(key) || partition !== String(partitionOf(key))) return undefined;
   return { service, partition: Number(partition), aggregate, key };
 }

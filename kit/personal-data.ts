@@ -10,18 +10,18 @@ import {
   create,
   type DescField,
   type DescMessage,
-  fromBinary,
   getOption,
   type Message,
   type MessageShape,
-  mergeFromBinary,
   toBinary,
 } from '@bufbuild/protobuf';
-import { type KV, Kvm } from '@nats-io/kv';
+import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
+import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import { LRUCache } from 'lru-cache';
 import { personal as personalOption, sealed as sealedOption } from '#gen/causeway/events/v1/options_pb.js';
-import type { Broker } from './broker.ts';
-import { PermanentError } from './errors.ts';
+import { answered, type Broker } from './broker.ts';
+import { decoded } from './decoded.ts';
+import { PermanentError, UnavailableError } from './errors.ts';
 
 /**
  * Personal data in an immutable log. Every customer has a key of its own; the fields that the contract marks as
@@ -35,6 +35,15 @@ const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 /** Keys held in memory, 32 bytes each. */
 const CACHED_KEYS = 20_000;
+/**
+ * How long a process may go on with a key that another one has destroyed. Nobody tells it, so it has to ask again: a
+ * process that never did would open the customer's data for as long as it lives.
+ */
+const KEY_CACHE_MS = 60_000;
+/** Name of a key: its owner, base64url, and the generation. */
+const KEY_ID = /^[A-Za-z0-9_-]+\.[1-9]\d*$/;
+/** What the master key wraps to be known again by. No owner's key can have this name. */
+const MASTER_KEY_CHECK = '=master-key-check';
 
 export const PERSONAL_DATA_BUCKET = 'personal-data-keys';
 
@@ -79,79 +88,123 @@ export class DataKey {
   }
 }
 
+/**
+ * A key in the bucket was wrapped by another master key. Nothing is wrong with what it sealed: until the process is
+ * given the right one, it can't open it.
+ */
+export class MasterKeyError extends UnavailableError {
+  override name = 'MasterKeyError';
+}
+
 /** Customers' keys, by owner. */
 export class PersonalData {
+  readonly #broker: Broker;
   readonly #bucket: KV;
-  readonly #masterKey: Buffer;
-  readonly #cache = new LRUCache<string, DataKey>({ max: CACHED_KEYS });
+  readonly #masterKey: DataKey;
+  readonly #cache = new LRUCache<string, DataKey>({ max: CACHED_KEYS, ttl: KEY_CACHE_MS });
 
-  private constructor(bucket: KV, masterKey: Buffer) {
+  private constructor(broker: Broker, bucket: KV, masterKey: Buffer) {
+    this.#broker = broker;
     this.#bucket = bucket;
-    this.#masterKey = masterKey;
+    this.#masterKey = new DataKey('master', masterKey);
   }
 
   /**
    * Opens the bucket, creating it where it is missing. Reads go to its leader: a key that was just made must not
    * look destroyed.
    * @param masterKey 32 bytes.
+   * @throws MasterKeyError where the bucket's keys were wrapped by another one.
    */
   static async open(broker: Broker, masterKey: Buffer): Promise<PersonalData> {
     if (masterKey.length !== KEY_BYTES)
       throw new RangeError(`the master key has ${KEY_BYTES} bytes, not ${masterKey.length}`);
-    const bucket = await new Kvm(broker.js).create(PERSONAL_DATA_BUCKET, {
-      history: 1,
-      replicas: broker.replicas,
-      allow_direct: false,
-    });
-    return new PersonalData(bucket, masterKey);
+    const bucket = await answered(broker, () =>
+      new Kvm(broker.js).create(PERSONAL_DATA_BUCKET, { history: 1, replicas: broker.replicas, allow_direct: false }),
+    );
+    const personalData = new PersonalData(broker, bucket, masterKey);
+    await personalData.#checkMasterKey();
+    return personalData;
   }
 
-  /** The owner's key; made on first use, and made anew where it was destroyed: what was sealed before stays closed. */
+  /**
+   * The owner's key; made on first use, and made anew where it was destroyed: what was sealed before stays closed.
+   * @throws UnavailableError where the broker does not answer; MasterKeyError.
+   */
   async keyOf(owner: string): Promise<DataKey> {
-    const name = Buffer.from(owner, 'utf8').toString('base64url');
-    for (let generation = 1; ; generation++) {
+    const name = nameOf(owner);
+    for (let generation = 1; ; ) {
       const id = `${name}.${generation}`;
       const cached = this.#cache.get(id);
       if (cached !== undefined) return cached;
-      const entry = await this.#bucket.get(id);
-      if (entry === null) return this.#make(id);
-      if (entry.operation === 'PUT') return this.#remember(id, this.#unwrap(id, entry.value));
+      const entry = await this.#entry(id);
+      if (entry?.operation === 'PUT') return this.#remember(id, this.#unwrap(id, entry.value));
+      // Where another process was first, its key is the one that is found in the next turn.
+      if (entry === null) await this.#make(id);
+      else generation++;
     }
   }
 
-  /** The key of this id; undefined once it was destroyed. */
+  /**
+   * The key of this id; undefined once it was destroyed.
+   * @throws PermanentError for what is no key's id; UnavailableError; MasterKeyError.
+   */
   async find(id: string): Promise<DataKey | undefined> {
+    if (!KEY_ID.test(id)) throw new PermanentError(`${JSON.stringify(id)} is not the id of a key`);
     const cached = this.#cache.get(id);
     if (cached !== undefined) return cached;
-    const entry = await this.#bucket.get(id);
-    if (entry === null || entry.operation !== 'PUT') return undefined;
+    const entry = await this.#entry(id);
+    if (entry?.operation !== 'PUT') return undefined;
     return this.#remember(id, this.#unwrap(id, entry.value));
   }
 
-  /** Destroys every key of the owner: what they sealed can never be opened again, here or in any copy of the log. */
+  /**
+   * Destroys every key of the owner: what they sealed can never be opened again, here or in any copy of the log.
+   * Another process that has the key in memory forgets it within a minute.
+   */
   async destroy(owner: string): Promise<void> {
-    const name = Buffer.from(owner, 'utf8').toString('base64url');
-    for (let generation = 1; (await this.#bucket.get(`${name}.${generation}`)) !== null; generation++) {
-      await this.#bucket.purge(`${name}.${generation}`);
-      this.#cache.delete(`${name}.${generation}`);
+    const name = nameOf(owner);
+    for (let generation = 1; ; generation++) {
+      const id = `${name}.${generation}`;
+      const entry = await this.#entry(id);
+      if (entry === null) return;
+      // The mark stays for ever: it tells a key that was destroyed from one that was never made.
+      if (entry.operation === 'PUT') await answered(this.#broker, () => this.#bucket.purge(id));
+      this.#cache.delete(id);
     }
   }
 
-  async #make(id: string): Promise<DataKey> {
-    const secret = randomBytes(KEY_BYTES);
+  #entry(id: string): Promise<KvEntry | null> {
+    return answered(this.#broker, () => this.#bucket.get(id));
+  }
+
+  /** Makes a key, unless there is or was one of this id. */
+  async #make(id: string): Promise<void> {
+    const wrapped = this.#masterKey.encrypt(randomBytes(KEY_BYTES), id);
     try {
-      await this.#bucket.create(id, new DataKey('master', this.#masterKey).encrypt(secret, id));
+      // Not create(), which would also put a new key where one was destroyed.
+      await answered(this.#broker, () => this.#bucket.put(id, wrapped, { previousSeq: 0 }));
     } catch (error) {
-      // Another process may have made it first; theirs counts.
-      const theirs = await this.find(id);
-      if (theirs === undefined) throw error;
-      return theirs;
+      if (!isTaken(error)) throw error;
     }
-    return this.#remember(id, secret);
+  }
+
+  async #checkMasterKey(): Promise<void> {
+    const entry = await this.#entry(MASTER_KEY_CHECK);
+    if (entry !== null) {
+      this.#unwrap(MASTER_KEY_CHECK, entry.value);
+      return;
+    }
+    await this.#make(MASTER_KEY_CHECK);
+    // Another process may have been first, with another master key.
+    await this.#checkMasterKey();
   }
 
   #unwrap(id: string, wrapped: Uint8Array): Buffer {
-    return Buffer.from(new DataKey('master', this.#masterKey).decrypt(wrapped, id));
+    try {
+      return Buffer.from(this.#masterKey.decrypt(wrapped, id));
+    } catch (cause) {
+      throw new MasterKeyError(`key ${id} was wrapped by another master key than the one given`, { cause });
+    }
   }
 
   #remember(id: string, secret: Buffer): DataKey {
@@ -159,6 +212,19 @@ export class PersonalData {
     this.#cache.set(id, key);
     return key;
   }
+}
+
+function nameOf(owner: string): string {
+  if (owner === '') throw new RangeError('personal data belongs to somebody, and no owner was named');
+  return Buffer.from(owner, 'utf8').toString('base64url');
+}
+
+function isTaken(error: unknown): boolean {
+  return (
+    error instanceof JetStreamApiError &&
+    (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
+      error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
+  );
 }
 
 type Fields = { personal: DescField[]; sealed: DescField | undefined };
@@ -171,12 +237,16 @@ function isMarked(field: DescField): boolean {
 
 /**
  * The personal fields of a message type and the one that holds them sealed.
- * @throws Error for a contract that can't be kept: no sealed field, or personal fields deeper down.
+ * @throws Error for a contract that can't be kept: no sealed field, or personal fields deeper down or in a oneof.
  */
 function fieldsOf(type: DescMessage): Fields {
   const known = fieldsByType.get(type);
   if (known !== undefined) return known;
   const personal = type.fields.filter(isMarked);
+  const choice = personal.find((field) => field.oneof !== undefined);
+  if (choice !== undefined) {
+    throw new Error(`${type.typeName}.${choice.name} is personal and part of a oneof, where it can't be sealed`);
+  }
   const sealed = type.fields.find((field) => getOption(field, sealedOption));
   if (personal.length > 0 && sealed === undefined) {
     throw new Error(`${type.typeName} has personal fields, but none to seal them in`);
@@ -230,7 +300,10 @@ export function sealed<Desc extends DescMessage>(
   return toBinary(type, open as MessageShape<Desc>);
 }
 
-/** Decodes a message and opens what is sealed in it. After its key was destroyed, the personal fields are empty. */
+/**
+ * Decodes a message and opens what is sealed in it. After its key was destroyed, the personal fields are empty.
+ * @throws PermanentError for bytes that are no such message, or were sealed with another key or for another place.
+ */
 export async function unsealed(
   type: DescMessage,
   bytes: Uint8Array,
@@ -238,7 +311,7 @@ export async function unsealed(
   keyId: string,
   personalData: Pick<PersonalData, 'find'>,
 ): Promise<Message> {
-  const message = fromBinary(type, bytes);
+  const message = decoded(type, bytes);
   const { sealed: seal } = fieldsOf(type);
   if (seal === undefined) return message;
   const secret = (message as unknown as Slots)[seal.localName] as Uint8Array;
@@ -246,6 +319,5 @@ export async function unsealed(
   if (secret.length === 0) return message;
   const key = await personalData.find(keyId);
   if (key === undefined) return message;
-  mergeFromBinary(type, message, key.decrypt(secret, `${type.typeName}|${place}`));
-  return message;
+  return decoded(type, key.decrypt(secret, `${type.typeName}|${place}`), message);
 }

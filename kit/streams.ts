@@ -3,6 +3,7 @@ import {
   DiscardPolicy,
   JetStreamApiError,
   type JetStreamManager,
+  PersistMode,
   RetentionPolicy,
   StorageType,
   type StreamConfig,
@@ -53,6 +54,11 @@ export function journalStream({ service, stream, maxBytes }: JournalDeclaration,
     allow_rollup_hdrs: false,
     allow_msg_ttl: false,
     allow_msg_schedules: false,
+    allow_msg_counter: false,
+    sealed: false,
+    no_ack: false,
+    // What is acknowledged has been written, not only taken on.
+    persist_mode: PersistMode.Default,
     duplicate_window: 2 * 60 * 1_000_000_000,
     republish: { src: `${service}.event.>`, dest: `live.${service}.event.>` },
   };
@@ -66,11 +72,15 @@ export class StreamDriftError extends Error {
 /** Where the effective configuration differs from the declared one; a setting the server leaves out counts as off. */
 export function drift(declared: StreamDeclaration, effective: Partial<StreamConfig>): string[] {
   return Object.entries(declared)
-    .filter(([name, value]) => !isDeepStrictEqual(effective[name as keyof StreamConfig] ?? false, value ?? false))
+    .filter(([name, value]) => !isDeepStrictEqual(orOff(effective[name as keyof StreamConfig]), orOff(value)))
     .map(
       ([name, value]) =>
         `${name} is ${JSON.stringify(effective[name as keyof StreamConfig])}, not ${JSON.stringify(value)}`,
     );
+}
+
+function orOff(value: unknown): unknown {
+  return value === undefined || value === 0 || value === PersistMode.Default ? false : value;
 }
 
 /**
