@@ -97,7 +97,7 @@ afterAll(async () => {
 });
 
 /** After the test that calls, or after its whole file where no test runs. To be called before anything is awaited. */
-function atTheEnd(close: () => Promise<void>): void {
+export function atTheEnd(close: () => Promise<void>): void {
   if (TestRunner.getCurrentTest() === undefined) closing.push(close);
   else onTestFinished(close);
 }
