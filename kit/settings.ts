@@ -61,10 +61,15 @@ function textOf({ name, secret }: Setting<unknown>, environment: NodeJS.ProcessE
   const file = secret ? environment[`${name}_FILE`] : undefined;
   if (file !== undefined && file !== '') {
     try {
-      return readFileSync(file, 'utf8').trim();
+      const text = readFileSync(file, 'utf8').trim();
+      // Who names a file means a secret to be used, neither an empty one nor the default.
+      if (text !== '') return text;
     } catch {
-      throw new UnreadableFileError(`${name}_FILE must be a file that can be read, not ${JSON.stringify(file)}`);
+      // Said below, together with the empty one.
     }
+    throw new UnreadableFileError(
+      `${name}_FILE must be a file that can be read and holds a text, not ${JSON.stringify(file)}`,
+    );
   }
   const text = environment[name]?.trim();
   return text === '' ? undefined : text;
@@ -130,8 +135,12 @@ export function share(name: string, fallback: number, meaning: string) {
 /** A key of 32 bytes, in base64 or hexadecimal. */
 export function key(name: string, meaning: string, defaultText: string) {
   const parse = (given: string) => {
-    const bytes = Buffer.from(given, /^[0-9a-fA-F]{64}$/.test(given) ? 'hex' : 'base64');
-    return check(bytes.length === 32, bytes);
+    const hexadecimal = /^[0-9a-fA-F]{64}$/.test(given);
+    // Node skips what is not base64: a key with a slip of the pen in it would be another key.
+    return check(
+      hexadecimal || /^[A-Za-z0-9+/_-]{43}=?$/.test(given),
+      Buffer.from(given, hexadecimal ? 'hex' : 'base64'),
+    );
   };
   return setting<Buffer | undefined>(name, undefined, meaning, parse, {
     expected: '32 bytes in base64 or hexadecimal',
@@ -151,7 +160,8 @@ const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000
 export function duration(name: string, fallback: string, meaning: string) {
   const parse = (given: string) => {
     const [, amount, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(given) ?? [];
-    return check(amount !== undefined && unit !== undefined, Number(amount) * (UNITS[unit ?? ''] ?? 0));
+    const milliseconds = Number(amount) * (UNITS[unit ?? ''] ?? 0);
+    return check(Number.isSafeInteger(milliseconds), milliseconds);
   };
   return setting<number>(name, parse(fallback), meaning, parse, {
     expected: 'a duration such as 500ms, 60s, 15m or 24h',
@@ -159,9 +169,13 @@ export function duration(name: string, fallback: string, meaning: string) {
   });
 }
 
+function hasHost(address: string): boolean {
+  return URL.canParse(address) && new URL(address).host !== '';
+}
+
 export function url(name: string, schemes: readonly string[], meaning: string, defaultText = 'unset') {
   const parse = (given: string) =>
-    check(schemes.some((scheme) => given.startsWith(`${scheme}://`)) && URL.canParse(given.split(',')[0] ?? ''), given);
+    check(schemes.some((scheme) => given.startsWith(`${scheme}://`)) && hasHost(given.split(',')[0] ?? ''), given);
   return setting<string | undefined>(name, undefined, meaning, parse, {
     expected: `an address that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
     defaultText,
