@@ -1,14 +1,24 @@
-import { DiscardPolicy, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
-import { headers } from '@nats-io/transport-node';
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
 import type { StoredMessage } from './event.ts';
 import { ConflictError, eventId, Journal } from './journal.ts';
-import { parseSubject } from './partitions.ts';
+import { allPartitions, parseSubject } from './partitions.ts';
 import { ensureStream, type StreamDeclaration } from './streams.ts';
 
 const STREAM = 'DEAD_LETTERS';
 const MAX_BYTES = 1024 ** 3;
 const MAX_ERROR_LENGTH = 500;
+/** Stands for the key of what has none; no key can be the same. */
+const NO_KEY = '~';
+/** The server's error codes (nats-server, errors.json) for a message, or its headers, that a stream can't hold. */
+const TOO_LARGE = new Set([10054, 10097]);
 
 export const DeadLetterHeader = {
   reason: 'Causeway-Dead-Reason',
@@ -19,10 +29,18 @@ export const DeadLetterHeader = {
   subject: 'Causeway-Dead-Subject',
   sequence: 'Causeway-Dead-Sequence',
   time: 'Causeway-Dead-Time',
+  /** Set where message and note together are larger than the broker allows: only its place is kept, not what it says. */
+  leftOut: 'Causeway-Dead-Left-Out',
 } as const;
 
 /** Why a consumer gave a message up. */
-export type ParkingReason = 'CANNOT_DECODE' | 'REFUSED' | 'FAILED' | 'ATTEMPTS_EXHAUSTED' | 'BEHIND_A_PARKED_MESSAGE';
+export type ParkingReason =
+  | 'CANNOT_DECODE'
+  | 'REFUSED'
+  | 'FAILED'
+  | 'ATTEMPTS_EXHAUSTED'
+  | 'KILLED_THE_PROCESS'
+  | 'BEHIND_A_PARKED_MESSAGE';
 
 export type ParkingNote = { reason: ParkingReason; error: string; attempts: number };
 
@@ -53,12 +71,13 @@ export class Parking {
   }
 
   /**
-   * Reads what the consumer has parked, in every partition.
+   * Reads what the consumer has parked.
    * @param consumer its name without the partition, such as `orders-history_v1`.
+   * @param partition left out: every partition.
    */
-  static async open(broker: Broker, consumer: string): Promise<Parking> {
+  static async open(broker: Broker, consumer: string, partition: number | '*' = '*'): Promise<Parking> {
     await ensureStream(broker.manager, deadLetterStream(broker.replicas));
-    return new Parking(broker, consumer, await parkedSubjects(broker.manager, `dead.${consumer}.>`));
+    return new Parking(broker, consumer, await parkedSubjects(broker.manager, `dead.${consumer}.${partition}.>`));
   }
 
   /** Whether a message of this key is parked: its later messages have to wait behind it. */
@@ -76,34 +95,35 @@ export class Parking {
    * acknowledged. The same message parked again, after a crash between the two, is one dead letter.
    */
   async park(message: StoredMessage, note: ParkingNote): Promise<void> {
-    const { partition, key } = parseSubject(message.subject) ?? { partition: 0, key: 'unknown' };
+    const { partition, key } = parkingPlace(message.subject);
     const subject = this.#subject(partition, key);
     const sequence = await this.#append(subject, message, note);
     this.#parked.set(subject, sequence);
   }
 
   async #append(subject: string, message: StoredMessage, note: ParkingNote): Promise<number> {
-    const parking = new Journal({ service: 'dead', stream: STREAM, maxBytes: MAX_BYTES }, this.#broker);
+    const letters = new Journal({ service: 'dead', stream: STREAM, maxBytes: MAX_BYTES }, this.#broker);
     const id = eventId(subject, `${message.stream} ${message.sequence}`, 'parked');
+    let letter = { data: message.data, headers: this.#headers(message, note) };
     for (;;) {
-      const last = await parking.lastOnLeader(subject);
-      // Messages of a key are parked in their order, so one that is not newer than the last is there already.
-      if (last !== undefined && isAtLeast(last, message)) return last.sequence;
+      const last = await letters.lastOnLeader(subject);
+      const earlier = last === undefined ? undefined : await parkedBefore(letters, last, message);
+      if (earlier !== undefined) return earlier;
       try {
-        const head = this.#headers(message, note);
-        return (
-          await parking.append({
-            subject,
-            data: message.data,
-            headers: head,
-            id,
-            expectedSequence: last?.sequence ?? 0,
-          })
-        ).sequence;
+        const expectedSequence = last?.sequence ?? 0;
+        return (await letters.append({ subject, id, expectedSequence, ...letter })).sequence;
       } catch (error) {
-        if (!(error instanceof ConflictError)) throw error;
+        if (isTooLarge(error) && letter.data === message.data) letter = this.#withoutContent(message, note);
+        else if (!(error instanceof ConflictError)) throw error;
       }
     }
+  }
+
+  /** What a message can be found again by, where there is no room for itself: its journal keeps it for ever. */
+  #withoutContent(message: StoredMessage, note: ParkingNote): { data: Uint8Array; headers: MsgHdrs } {
+    const head = this.#headers({ ...message, headers: headers() }, note);
+    head.set(DeadLetterHeader.leftOut, 'true');
+    return { data: new Uint8Array(), headers: head };
   }
 
   #headers(message: StoredMessage, { reason, error, attempts }: ParkingNote) {
@@ -129,9 +149,44 @@ export class Parking {
   }
 }
 
-function isAtLeast(parked: StoredMessage, { stream, sequence }: StoredMessage): boolean {
-  const { headers: head } = parked;
-  return head.get(DeadLetterHeader.stream) === stream && Number(head.get(DeadLetterHeader.sequence)) >= sequence;
+/**
+ * The partition and key under which a message is parked. What is no event's subject has a key of its own in the
+ * partition that it was found in, so that there, too, messages are parked in their order.
+ */
+export function parkingPlace(subject: string): { partition: number; key: string } {
+  const parts = parseSubject(subject);
+  if (parts !== undefined) return { partition: parts.partition, key: parts.key };
+  const partition = Number(subject.split('.')[2]);
+  return { partition: allPartitions.includes(partition) ? partition : 0, key: NO_KEY };
+}
+
+/** Where a message of this key stands that was parked already, before a crash or by another owner. */
+async function parkedBefore(
+  letters: Journal,
+  last: StoredMessage,
+  message: StoredMessage,
+): Promise<number | undefined> {
+  if (streamOf(last) === message.stream) {
+    // A key's messages are parked in their order, so one that is not newer than the last is there already.
+    return sequenceOf(last) >= message.sequence ? last.sequence : undefined;
+  }
+  // A projection over several journals parks what they say of a key in one row.
+  const row = await letters.history(last.subject);
+  return row.find((each) => streamOf(each) === message.stream && sequenceOf(each) >= message.sequence)?.sequence;
+}
+
+function streamOf(letter: StoredMessage): string {
+  return letter.headers.get(DeadLetterHeader.stream);
+}
+
+function sequenceOf(letter: StoredMessage): number {
+  return Number(letter.headers.get(DeadLetterHeader.sequence));
+}
+
+/** The client refuses what is larger than the server's max_payload, the server what is larger than a stream allows. */
+function isTooLarge(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) return TOO_LARGE.has(error.code);
+  return error instanceof Error && error.name === 'InvalidArgumentError';
 }
 
 /** The subjects that have messages, with the sequence of the last one where it is known. */

@@ -1,0 +1,106 @@
+import type { Message } from '@bufbuild/protobuf';
+import type { EventTypes, RecordedEvent } from './event.ts';
+import type { Health } from './lifecycle.ts';
+import { PartitionConsumer, type PartitionOptions, type PartitionParts } from './partition-consumer.ts';
+import type { EventSource } from './view.ts';
+
+/** What happens when an event has been said: a side effect, or a command that makes a new event. */
+export type Reaction<Event extends Message = Message> = {
+  /** Reads as policy, such as `reserve-stock-on-stock-requested`; unique in a service. */
+  name: string;
+  /** Of one journal. */
+  sources: readonly EventSource[];
+  /** Events of other types are passed over. */
+  types: EventTypes;
+  /**
+   * Has to be idempotent: an event may come again. Throws PermanentError for what can never work, TransientError for
+   * what may work the next time, UnavailableError where something it needs is away.
+   * @param context.signal aborts when the attempt has taken too long, or the process can't wait any longer.
+   * @param context.attempt counts from 1.
+   */
+  handle(event: RecordedEvent<Event>, context: { signal: AbortSignal; attempt: number }): Promise<void>;
+};
+
+export type ConsumerParts = PartitionParts & { service: string };
+
+export type ConsumerOptions = Partial<PartitionOptions>;
+
+const defaults: PartitionOptions = {
+  maxKeys: 16,
+  maxHeld: 512,
+  maxAttempts: 8,
+  backoff: { minMs: 200, maxMs: 10_000 },
+  attemptTimeoutMs: 30_000,
+  ackWaitMs: 30_000,
+  watchMs: 10_000,
+  drainMs: 8_000,
+};
+
+const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+
+/**
+ * Carries out a reaction on the partitions that this process owns, by a durable consumer for each of them
+ * (`<service>-<name>-<partition>`). Different keys at the same time, one key strictly in order; what can't be handled
+ * is parked, and its key's later events behind it.
+ */
+export class KeyedConsumer<Event extends Message = Message> {
+  /** `<service>-<reaction>`: what dead letters and telemetry call it. */
+  readonly name: string;
+  readonly #reaction: Reaction<Event>;
+  readonly #parts: ConsumerParts;
+  readonly #options: PartitionOptions;
+  readonly #owned = new Map<number, PartitionConsumer<Event>>();
+  readonly #leaving = new Map<number, Promise<void>>();
+
+  constructor(reaction: Reaction<Event>, parts: ConsumerParts, options: ConsumerOptions = {}) {
+    const journals = new Set(reaction.sources.map(({ journal }) => journal.stream));
+    if (journals.size !== 1) throw new Error(`${reaction.name}: a reaction follows one journal, not ${journals.size}`);
+    if (!NAME.test(reaction.name))
+      throw new Error(`${reaction.name}: a reaction's name has a-z, 0-9 and single dashes`);
+    this.name = `${parts.service}-${reaction.name}`;
+    this.#reaction = reaction;
+    this.#parts = parts;
+    this.#options = { ...defaults, ...options };
+  }
+
+  /**
+   * Owns exactly these partitions from now on. Takes new ones at once; resolves when those that are given up have
+   * finished what they had at work.
+   */
+  async own(partitions: readonly number[]): Promise<void> {
+    for (const [partition, consumer] of this.#owned) {
+      if (!partitions.includes(partition)) this.#giveUp(partition, consumer);
+    }
+    for (const partition of partitions) {
+      if (!this.#owned.has(partition)) this.#take(partition);
+    }
+    await Promise.all(this.#leaving.values());
+  }
+
+  /** Drains: takes nothing new, finishes what is at work, then closes. */
+  async stop(): Promise<void> {
+    await this.own([]);
+  }
+
+  /** Says what keeps it from making progress, if anything does. Parked messages don't. */
+  health(): Health {
+    const reasons = [...this.#owned.values()].flatMap(({ partition, problem }) =>
+      problem === undefined ? [] : [`consumer ${this.name}-${partition}: ${problem}`],
+    );
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  #take(partition: number): void {
+    const consumer = new PartitionConsumer(this.#reaction, partition, this.name, this.#parts, this.#options);
+    this.#owned.set(partition, consumer);
+    consumer.start(this.#leaving.get(partition) ?? Promise.resolve());
+  }
+
+  #giveUp(partition: number, consumer: PartitionConsumer<Event>): void {
+    this.#owned.delete(partition);
+    const left = Promise.all([this.#leaving.get(partition), consumer.stop()]).then(() => {
+      if (this.#leaving.get(partition) === left) this.#leaving.delete(partition);
+    });
+    this.#leaving.set(partition, left);
+  }
+}

@@ -1,0 +1,217 @@
+import type { Message } from '@bufbuild/protobuf';
+import type { JsMsg } from '@nats-io/jetstream';
+import { SpanKind } from '@opentelemetry/api';
+import type { Reaction } from './consumer.ts';
+import type { Parking, ParkingNote } from './dead-letters.ts';
+import { TransientError } from './errors.ts';
+import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
+import type { Outcome } from './lanes.ts';
+import type { PersonalData } from './personal-data.ts';
+import type { Claim } from './poison.ts';
+import { type Backoff, backoffMs, verdictOn } from './retry.ts';
+import { withCorrelation } from './telemetry/correlation.ts';
+import type { Logger } from './telemetry/logging.ts';
+import { contextFrom, inSpan } from './telemetry/tracing.ts';
+
+/** A message in the hands of its partition's owner. */
+export type Delivery = { message: JsMsg; stored: StoredMessage; partition: number; key: string };
+
+export type HandlingParts = { personalData: Pick<PersonalData, 'find'>; logger: Logger };
+
+export type HandlingOptions = {
+  /** Attempts that may fail before a message is parked. */
+  maxAttempts: number;
+  backoff: Backoff;
+  /** After this long the handler's signal aborts, and the attempt has failed. */
+  attemptTimeoutMs: number;
+};
+
+/** What is known of the messages only as long as one connection and one ownership last. */
+export type Turn = {
+  parking: Parking;
+  claim: Claim;
+  /** Starts no other message of the partition for so long. */
+  pause(durationMs: number): void;
+};
+
+/** While something is away, its return is tried for with one message at a time. */
+const OUTAGE_BACKOFF: Backoff = { minMs: 100, maxMs: 2_000 };
+
+/** The owner stops and can't wait any longer: the message is left to the next owner. */
+export class AbandonedError extends Error {
+  override name = 'AbandonedError';
+}
+
+/** What is done with one message of a partition: skipped, handled, tried again later, or parked. */
+export class MessageHandling<Event extends Message> {
+  readonly #reaction: Reaction<Event>;
+  readonly #consumer: string;
+  readonly #parts: HandlingParts;
+  readonly #options: HandlingOptions;
+  readonly #abandoned: AbortSignal;
+  /** Failed attempts by sequence: a broken connection doesn't start the count again. */
+  readonly #failures = new Map<number, number>();
+  #outage: { error: string; tries: number } | undefined;
+
+  /**
+   * @param consumer its name without the partition.
+   * @param abandoned aborts when handlers are not waited for any more.
+   */
+  constructor(
+    reaction: Reaction<Event>,
+    consumer: string,
+    parts: HandlingParts,
+    options: HandlingOptions,
+    abandoned: AbortSignal,
+  ) {
+    this.#reaction = reaction;
+    this.#consumer = consumer;
+    this.#parts = parts;
+    this.#options = options;
+    this.#abandoned = abandoned;
+  }
+
+  /** What the partition waits for, where it does. */
+  get outage(): string | undefined {
+    return this.#outage?.error;
+  }
+
+  /** One try of one message. Never throws; the message is to be acknowledged when it is finished. */
+  async handle(delivery: Delivery, turn: Turn): Promise<Outcome> {
+    const { claim } = turn;
+    const { sequence } = delivery.stored;
+    if (!claim.isSuspect(sequence)) return this.#try(delivery, turn);
+    const attempts = claim.kills(sequence);
+    if (attempts !== undefined) {
+      const error = 'the process that handled it died, each time';
+      return this.#park(delivery, turn, { reason: 'KILLED_THE_PROCESS', error, attempts });
+    }
+    try {
+      await claim.starting(sequence);
+    } catch (error) {
+      return this.#wait(error, turn);
+    }
+    const outcome = await this.#try(delivery, turn);
+    await claim.ended(sequence).catch((error) => {
+      this.#parts.logger.warn({ err: error, ...this.#words(delivery) }, 'the end of a message could not be noted');
+    });
+    return outcome;
+  }
+
+  async #try(delivery: Delivery, turn: Turn): Promise<Outcome> {
+    const { stored, partition, key } = delivery;
+    // Types that the reaction does not look at, or that a newer program has added, are none of its business.
+    const type = stored.headers.get(Header.type);
+    if (type !== '' && !this.#reaction.types.knows(type)) return 'finished';
+    if (turn.parking.isParked(partition, key)) {
+      return this.#park(delivery, turn, { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 });
+    }
+    let event: RecordedEvent<Event> | undefined;
+    try {
+      event = (await readEvent(stored, this.#reaction.types, this.#parts.personalData)) as RecordedEvent<Event>;
+      await this.#attempt(event, delivery);
+    } catch (error) {
+      return this.#failed(delivery, turn, error, event !== undefined);
+    }
+    return this.#finished(delivery);
+  }
+
+  async #attempt(event: RecordedEvent<Event>, { stored }: Delivery): Promise<void> {
+    const attempt = this.#failuresOf(stored) + 1;
+    const attributes = {
+      'messaging.system': 'nats',
+      'messaging.operation.name': 'process',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': event.stream,
+      'messaging.destination.partition.id': String(event.partition),
+      'messaging.consumer.group.name': this.#consumer,
+      'messaging.message.id': event.id,
+      'causeway.event.type': event.type,
+      'causeway.key': event.key,
+      'causeway.attempt': attempt,
+    };
+    const parent = withCorrelation(
+      contextFrom((name) => stored.headers.get(name)),
+      event.correlationId,
+    );
+    await inSpan(`process ${this.#consumer}`, { kind: SpanKind.CONSUMER, attributes, parent }, () =>
+      this.#withinTime((signal) => this.#reaction.handle(event, { signal, attempt })),
+    );
+  }
+
+  /** Runs with a signal that aborts when the time for an attempt is over, or the owner can't wait any longer. */
+  async #withinTime(run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { attemptTimeoutMs } = this.#options;
+    const controller = new AbortController();
+    const abandon = () => controller.abort(new AbandonedError('the owner of the partition stops'));
+    const timer = setTimeout(() => {
+      controller.abort(new TransientError(`not finished after ${attemptTimeoutMs} ms`));
+    }, attemptTimeoutMs);
+    this.#abandoned.addEventListener('abort', abandon, { once: true });
+    if (this.#abandoned.aborted) abandon();
+    try {
+      await run(controller.signal);
+    } catch (error) {
+      // A handler that gave up because it was told to says so in words of its own.
+      throw controller.signal.aborted ? controller.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      this.#abandoned.removeEventListener('abort', abandon);
+    }
+  }
+
+  async #failed(delivery: Delivery, turn: Turn, error: unknown, decoded: boolean): Promise<Outcome> {
+    if (error instanceof AbandonedError) return { againAfterMs: 0 };
+    const verdict = verdictOn(error);
+    if (verdict.kind === 'unavailable') return this.#wait(error, turn);
+    this.#outage = undefined;
+    const attempts = this.#failuresOf(delivery.stored) + 1;
+    this.#failures.set(delivery.stored.sequence, attempts);
+    if (verdict.kind === 'transient' && attempts < this.#options.maxAttempts) {
+      this.#parts.logger.warn({ err: error, attempts, ...this.#words(delivery) }, 'to be tried again');
+      return { againAfterMs: backoffMs(attempts, this.#options.backoff) };
+    }
+    const reasonOfVerdict = verdict.kind === 'transient' ? 'ATTEMPTS_EXHAUSTED' : verdict.reason;
+    const reason = decoded ? reasonOfVerdict : 'CANNOT_DECODE';
+    this.#parts.logger.error({ err: error, attempts, reason, ...this.#words(delivery) }, 'parked');
+    return this.#park(delivery, turn, {
+      reason,
+      error: error instanceof Error ? error.message : String(error),
+      attempts,
+    });
+  }
+
+  /** Nothing is wrong with the message: the whole partition waits, and this message is the first to be tried again. */
+  #wait(error: unknown, turn: Turn): Outcome {
+    if (this.#outage === undefined) {
+      this.#parts.logger.warn({ err: error, consumer: this.#consumer }, 'waiting until it is there again');
+    }
+    const tries = (this.#outage?.tries ?? 0) + 1;
+    this.#outage = { error: error instanceof Error ? error.message : String(error), tries };
+    turn.pause(backoffMs(tries, OUTAGE_BACKOFF, () => 0.5 + Math.random() / 2));
+    return { againAfterMs: 0 };
+  }
+
+  async #park(delivery: Delivery, turn: Turn, note: ParkingNote): Promise<Outcome> {
+    try {
+      await turn.parking.park(delivery.stored, note);
+    } catch (error) {
+      return this.#wait(error, turn);
+    }
+    return this.#finished(delivery);
+  }
+
+  #finished({ stored }: Delivery): Outcome {
+    this.#outage = undefined;
+    this.#failures.delete(stored.sequence);
+    return 'finished';
+  }
+
+  #failuresOf({ sequence }: StoredMessage): number {
+    return this.#failures.get(sequence) ?? 0;
+  }
+
+  #words({ stored }: Delivery): object {
+    return { consumer: this.#consumer, subject: stored.subject, stream: stored.stream, sequence: stored.sequence };
+  }
+}

@@ -1,0 +1,206 @@
+import { hash, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type KV, Kvm } from '@nats-io/kv';
+import { NoRespondersError } from '@nats-io/transport-node';
+import type { Broker } from './broker.ts';
+import { allPartitions } from './partitions.ts';
+import type { Logger } from './telemetry/logging.ts';
+
+export const OWNERS_BUCKET = 'partition-owners';
+
+export type OwnershipOptions = {
+  /** How often a member says that it is there, and looks who else is. */
+  heartbeatMs: number;
+  /** A member that has not been heard of for so long is gone. The bucket's, so the same for all services of a broker. */
+  ttlMs: number;
+};
+
+const defaults: OwnershipOptions = { heartbeatMs: 1_000, ttlMs: 5_000 };
+
+/** How long a silent member may take to say that it is still there. */
+const CALL_TIMEOUT_MS = 500;
+
+/** Who of the members owns a partition: the one with the highest hash, so that a member's end moves only its share. */
+export function ownerOf(partition: number, members: readonly string[]): string | undefined {
+  const weight = (member: string) => hash('sha256', `${partition} ${member}`);
+  return members.reduce<string | undefined>(
+    (best, member) => (best === undefined || weight(member) > weight(best) ? member : best),
+    undefined,
+  );
+}
+
+/**
+ * Shares the partitions of a service between its replicas. Each keeps a heartbeat in a bucket whose entries expire,
+ * and all come to the same result from the same members. For a moment two may think they own the same partition.
+ */
+export class Ownership {
+  readonly member: string = randomUUID();
+  readonly #broker: Broker;
+  readonly #service: string;
+  readonly #logger: Logger;
+  readonly #options: OwnershipOptions;
+  readonly #listeners = new Set<(partitions: readonly number[]) => void>();
+  /** Revision of each member's last heartbeat, to see whether it goes on. */
+  #heard = new Map<string, number>();
+  #partitions: readonly number[] = [];
+  #bucket: KV | undefined;
+  #end: AbortController | undefined;
+  #beating: Promise<void> = Promise.resolve();
+  #looking: Promise<void> = Promise.resolve();
+  #close: () => void = () => {};
+
+  constructor(
+    { service, broker, logger }: { service: string; broker: Broker; logger: Logger },
+    options: Partial<OwnershipOptions> = {},
+  ) {
+    this.#service = service;
+    this.#broker = broker;
+    this.#logger = logger;
+    this.#options = { ...defaults, ...options };
+  }
+
+  /** The partitions that are owned now. */
+  get partitions(): readonly number[] {
+    return this.#partitions;
+  }
+
+  /** Calls back with the partitions that are owned from now on, after each change. */
+  onChange(listener: (partitions: readonly number[]) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Joins. When it resolves, this member owns its share; the only one owns everything. */
+  async start(): Promise<void> {
+    this.#bucket = await new Kvm(this.#broker.js).create(OWNERS_BUCKET, {
+      history: 1,
+      ttl: this.#options.ttlMs,
+      replicas: this.#broker.replicas,
+    });
+    this.#end = new AbortController();
+    this.#listen(this.#broker);
+    await this.#say();
+    await this.#look();
+    this.#broker.connection.publish(this.#changes);
+    this.#beating = this.#keepBeating(this.#end.signal);
+  }
+
+  /** Leaves at once: the others take over without waiting for the heartbeat to expire. */
+  async stop(): Promise<void> {
+    if (this.#end === undefined) return;
+    this.#end.abort();
+    this.#close();
+    await this.#beating;
+    await this.#looking;
+    this.#own([]);
+    try {
+      await this.#bucket?.delete(this.#key(this.member));
+      this.#broker.connection.publish(this.#changes);
+    } catch (error) {
+      this.#logger.warn({ err: error, service: this.#service }, 'left without a word; the others will notice');
+    }
+  }
+
+  /** Answers to those who ask whether this member is there, and looks again when somebody comes or goes. */
+  #listen({ connection }: Broker): void {
+    const calls = connection.subscribe(this.#address(this.member), {
+      callback: (error, call) => {
+        if (error === null) call.respond();
+      },
+    });
+    const changes = connection.subscribe(this.#changes, { callback: () => void this.#look().catch(() => {}) });
+    this.#close = () => {
+      for (const subscription of [calls, changes]) {
+        if (!subscription.isClosed()) subscription.unsubscribe();
+      }
+    };
+  }
+
+  async #keepBeating(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await delay(this.#options.heartbeatMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        await this.#say();
+        await this.#look();
+      } catch (error) {
+        // The broker is away, and with it everything that could be owned.
+        this.#logger.warn({ err: error, service: this.#service }, 'who owns what can not be asked now');
+      }
+    }
+  }
+
+  async #say(): Promise<void> {
+    await this.#bucket?.put(this.#key(this.member), '');
+  }
+
+  /** One look after the other: an older one must not have the last word. */
+  #look(): Promise<void> {
+    this.#looking = this.#looking.catch(() => {}).then(() => this.#lookNow());
+    return this.#looking;
+  }
+
+  async #lookNow(): Promise<void> {
+    const before = this.#heard;
+    const heard = await this.#heartbeats();
+    const others = [...heard].filter(([member]) => member !== this.member);
+    const there = await Promise.all(
+      others.map(async ([member, revision]) =>
+        before.has(member) && before.get(member) !== revision ? true : this.#isThere(member),
+      ),
+    );
+    this.#heard = heard;
+    const members = others.flatMap(([member], index) => (there[index] ? [member] : []));
+    if (this.#end?.signal.aborted === false) {
+      this.#own(allPartitions.filter((partition) => ownerOf(partition, [this.member, ...members]) === this.member));
+    }
+  }
+
+  /** Members whose heartbeat has not expired, with its revision. */
+  async #heartbeats(): Promise<Map<string, number>> {
+    const heartbeats = new Map<string, number>();
+    const messages = await this.#broker.manager.direct.getLastMessagesFor(`KV_${OWNERS_BUCKET}`, {
+      multi_last: [`$KV.${OWNERS_BUCKET}.${this.#key('*')}`],
+    });
+    for await (const { subject, seq, header } of messages) {
+      if (header.get('KV-Operation') !== '') continue;
+      heartbeats.set(subject.slice(subject.lastIndexOf('.') + 1), seq);
+    }
+    return heartbeats;
+  }
+
+  /**
+   * Whether a member that went silent, or that nobody knew until now, can be reached. A process that was killed has
+   * no subscription any more, and the broker says so at once; a machine that was lost is waited for until it expires.
+   */
+  async #isThere(member: string): Promise<boolean> {
+    try {
+      await this.#broker.connection.request(this.#address(member), '', { timeout: CALL_TIMEOUT_MS });
+      return true;
+    } catch (error) {
+      return !isNoResponders(error);
+    }
+  }
+
+  #own(partitions: readonly number[]): void {
+    if (partitions.join() === this.#partitions.join()) return;
+    this.#partitions = partitions;
+    for (const listener of this.#listeners) listener(partitions);
+  }
+
+  #key(member: string): string {
+    return `${this.#service}.${member}`;
+  }
+
+  #address(member: string): string {
+    return `owner.${this.#service}.${member}`;
+  }
+
+  get #changes(): string {
+    return `owners.${this.#service}`;
+  }
+}
+
+function isNoResponders(error: unknown): boolean {
+  if (error instanceof NoRespondersError) return true;
+  return error instanceof Error && error.cause instanceof NoRespondersError;
+}

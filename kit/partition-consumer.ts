@@ -1,0 +1,299 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Message } from '@bufbuild/protobuf';
+import {
+  AckPolicy,
+  type ConsumerInfo,
+  type ConsumerMessages,
+  DeliverPolicy,
+  JetStreamApiError,
+  type JsMsg,
+  ReplayPolicy,
+} from '@nats-io/jetstream';
+import type { Broker } from './broker.ts';
+import type { Reaction } from './consumer.ts';
+import { Parking, parkingPlace } from './dead-letters.ts';
+import { storedFromConsumer } from './journal.ts';
+import { Lanes } from './lanes.ts';
+import {
+  type Delivery,
+  type HandlingOptions,
+  type HandlingParts,
+  MessageHandling,
+  type Turn,
+} from './message-handling.ts';
+import { Claim } from './poison.ts';
+import { backoffMs } from './retry.ts';
+
+export type PartitionOptions = HandlingOptions & {
+  /** Keys at work at the same time. */
+  maxKeys: number;
+  /** Messages in the owner's hands, at work or waiting behind one of their key. */
+  maxHeld: number;
+  /** How long the broker waits for a sign of life before it hands a message out again. */
+  ackWaitMs: number;
+  /** How often it is looked whether there is progress; two times without are said in health. */
+  watchMs: number;
+  /** How long a stop waits for what is at work. */
+  drainMs: number;
+};
+
+export type PartitionParts = HandlingParts & { broker: Broker };
+
+/** Small, because what is pulled has to be handled by this owner. */
+const PULL = 64;
+const RESTART_BACKOFF = { minMs: 100, maxMs: 2_000 };
+/** Handled messages that are remembered, in case the broker has not heard of it and hands them out again. */
+const REMEMBERED = 2_000;
+/** A handler that does not even end when it is told to is not waited for. */
+const AFTER_DRAIN_MS = 500;
+const CONSUMER_EXISTS = 10_148;
+
+/** The owner's side of one partition of a consumer: pulls its messages, in order, for as long as it is owned. */
+export class PartitionConsumer<Event extends Message> {
+  readonly partition: number;
+  readonly #reaction: Reaction<Event>;
+  readonly #consumer: string;
+  readonly #parts: PartitionParts;
+  readonly #options: PartitionOptions;
+  readonly #handling: MessageHandling<Event>;
+  readonly #stop = new AbortController();
+  readonly #abandon = new AbortController();
+  /** Handled messages: when they were stored, by sequence. */
+  readonly #handled = new Map<number, number>();
+  readonly #held = new Map<number, Delivery>();
+  #claim: Claim | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #interruption: string | undefined = 'not started';
+  #stall: string | undefined;
+  #progress = 0;
+  #restarts = 0;
+
+  /** @param consumer its name without the partition. */
+  constructor(
+    reaction: Reaction<Event>,
+    partition: number,
+    consumer: string,
+    parts: PartitionParts,
+    options: PartitionOptions,
+  ) {
+    this.partition = partition;
+    this.#reaction = reaction;
+    this.#consumer = consumer;
+    this.#parts = parts;
+    this.#options = options;
+    this.#handling = new MessageHandling(reaction, consumer, parts, options, this.#abandon.signal);
+  }
+
+  /** Begins once `after` has resolved: an earlier ownership of the same partition may still be draining. */
+  start(after: Promise<void>): void {
+    this.#running = after.then(() => this.#keepGoing(this.#stop.signal));
+  }
+
+  /** Drains: pulls nothing new, finishes what is at work, acknowledges it. What only waits is left to the next owner. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    const late = delay(this.#options.drainMs, undefined, { ref: false }).then(async () => {
+      this.#abandon.abort();
+      await delay(AFTER_DRAIN_MS, undefined, { ref: false });
+    });
+    await Promise.race([this.#running, late]);
+  }
+
+  /** What keeps it from making progress now. */
+  get problem(): string | undefined {
+    return this.#interruption ?? this.#handling.outage ?? this.#stall;
+  }
+
+  async #keepGoing(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      try {
+        await this.#takeTurn(stop);
+      } catch (error) {
+        if (stop.aborted) break;
+        this.#interruption = error instanceof Error ? error.message : String(error);
+        const words = { err: error, consumer: this.#consumer, partition: this.partition };
+        this.#parts.logger.warn(words, 'the consumer is interrupted, and goes on from what is acknowledged');
+        await delay(backoffMs(++this.#restarts, RESTART_BACKOFF), undefined, { signal: stop }).catch(() => {});
+      }
+    }
+    await this.#leave();
+  }
+
+  async #leave(): Promise<void> {
+    const { broker, logger } = this.#parts;
+    if (!broker.connected()) return;
+    try {
+      await this.#claim?.release();
+      // Whoever ends the process next must not take unsent acknowledgements with it.
+      await broker.connection.flush();
+    } catch (error) {
+      logger.warn({ err: error, consumer: this.#consumer }, 'left without a word to the broker');
+    }
+  }
+
+  /** Consumes until it is stopped or something is wrong. Whatever it is, the next turn starts from the ack floor. */
+  async #takeTurn(stop: AbortSignal): Promise<void> {
+    const turn = new AbortController();
+    const end = () => turn.abort();
+    stop.addEventListener('abort', end, { once: true });
+    const forget = this.#parts.broker.onReconnect(() => turn.abort(new Error('the connection to the broker was lost')));
+    const lease = setInterval(() => this.#keepLease(), this.#options.ackWaitMs / 3);
+    let lanes: Lanes<Delivery> | undefined;
+    let messages: ConsumerMessages | undefined;
+    try {
+      lanes = this.#lanes(await this.#prepare());
+      messages = await this.#pull(turn, lanes);
+      this.#interruption = undefined;
+      await this.#watch(turn);
+    } finally {
+      stop.removeEventListener('abort', end);
+      forget();
+      await messages?.close();
+      await lanes?.close();
+      clearInterval(lease);
+      this.#held.clear();
+    }
+    if (!stop.aborted) throw turn.signal.reason;
+  }
+
+  /** Before the first pull: the messages that a former owner has taken come first, and in order. */
+  async #prepare(): Promise<Omit<Turn, 'pause'>> {
+    const { broker } = this.#parts;
+    const { ack_floor, delivered } = await this.#ensureConsumer();
+    const standing = { floor: ack_floor.stream_seq, delivered: delivered.stream_seq };
+    this.#claim ??= await Claim.take(broker, this.#durable, standing);
+    await broker.manager.consumers.reset(this.#stream, this.#durable);
+    return { claim: this.#claim, parking: await Parking.open(broker, this.#consumer, this.partition) };
+  }
+
+  async #ensureConsumer(): Promise<ConsumerInfo> {
+    const { consumers } = this.#parts.broker.manager;
+    const changeable = {
+      filter_subjects: this.#reaction.sources.map(
+        ({ journal, aggregate }) => `${journal.service}.event.${this.partition}.${aggregate}.*`,
+      ),
+      max_deliver: -1,
+      max_ack_pending: this.#options.maxHeld,
+      ack_wait: this.#options.ackWaitMs * 1_000_000,
+    };
+    try {
+      return await consumers.add(this.#stream, {
+        durable_name: this.#durable,
+        ack_policy: AckPolicy.Explicit,
+        deliver_policy: DeliverPolicy.All,
+        replay_policy: ReplayPolicy.Instant,
+        ...changeable,
+      });
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_EXISTS) throw error;
+      return await consumers.update(this.#stream, this.#durable, changeable);
+    }
+  }
+
+  #lanes(prepared: Omit<Turn, 'pause'>): Lanes<Delivery> {
+    const lanes: Lanes<Delivery> = new Lanes<Delivery>({
+      keyOf: ({ key }) => key,
+      alone: ({ stored }) => prepared.claim.isSuspect(stored.sequence),
+      limit: () => (this.#handling.outage === undefined ? this.#options.maxKeys : 1),
+      run: async (delivery) => {
+        const outcome = await this.#handling.handle(delivery, turn);
+        this.#progressed();
+        if (outcome === 'finished') this.#finish(delivery);
+        return outcome;
+      },
+    });
+    const turn: Turn = { ...prepared, pause: (durationMs) => lanes.pause(durationMs) };
+    return lanes;
+  }
+
+  async #pull(turn: AbortController, lanes: Lanes<Delivery>): Promise<ConsumerMessages> {
+    const consumer = await this.#parts.broker.js.consumers.get(this.#stream, this.#durable);
+    // A reset makes the server count deliveries from 1 again.
+    let expected = 1;
+    const callback = (message: JsMsg) => {
+      if (turn.signal.aborted) return;
+      if (message.info.deliverySequence !== expected++) {
+        turn.abort(new Error('another puller has taken a message'));
+        return;
+      }
+      this.#progressed();
+      this.#take(message, lanes);
+    };
+    const messages = await consumer.consume({ max_messages: PULL, callback });
+    void messages.closed().then((error) => turn.abort(error ?? new Error(`consumer ${this.#durable} was closed`)));
+    void endWhenLost(messages, turn);
+    return messages;
+  }
+
+  #take(message: JsMsg, lanes: Lanes<Delivery>): void {
+    const stored = storedFromConsumer(message);
+    if (this.#handled.get(stored.sequence) === message.info.timestampNanos) {
+      message.ack();
+      return;
+    }
+    // Handed out again although it is in hand: its acknowledgement will count for both.
+    if (this.#held.has(stored.sequence)) return;
+    const delivery = { message, stored, ...parkingPlace(stored.subject) };
+    this.#held.set(stored.sequence, delivery);
+    lanes.add(delivery);
+  }
+
+  #finish({ message, stored }: Delivery): void {
+    message.ack();
+    this.#held.delete(stored.sequence);
+    this.#handled.set(stored.sequence, message.info.timestampNanos);
+    if (this.#handled.size > REMEMBERED) this.#handled.delete(this.#handled.keys().next().value ?? 0);
+    this.#restarts = 0;
+  }
+
+  #keepLease(): void {
+    for (const { message } of this.#held.values()) message.working();
+  }
+
+  #progressed(): void {
+    this.#progress++;
+    this.#stall = undefined;
+  }
+
+  /** Resolves when the turn ends. Ends it where messages wait and none comes. */
+  async #watch(turn: AbortController): Promise<void> {
+    let seen = this.#progress;
+    let looks = 0;
+    while (!turn.signal.aborted) {
+      await delay(this.#options.watchMs, undefined, { signal: turn.signal }).catch(() => {});
+      if (turn.signal.aborted) return;
+      if (this.#progress !== seen) looks = 0;
+      else if (await this.#isIdle()) this.#stall = undefined;
+      // What is pending may have come just now, so one look is not enough.
+      else if (++looks >= 2) this.#sayStalled(turn);
+      seen = this.#progress;
+    }
+  }
+
+  async #isIdle(): Promise<boolean> {
+    const { num_pending } = await this.#parts.broker.manager.consumers.info(this.#stream, this.#durable);
+    return num_pending === 0 && this.#held.size === 0;
+  }
+
+  #sayStalled(turn: AbortController): void {
+    this.#stall = `no progress, with ${this.#held.size} messages in hand`;
+    if (this.#held.size === 0) turn.abort(new Error('messages wait and none comes'));
+  }
+
+  get #stream(): string {
+    return this.#reaction.sources[0]?.journal.stream ?? '';
+  }
+
+  get #durable(): string {
+    return `${this.#consumer}-${this.partition}`;
+  }
+}
+
+/** The client would go on pulling from a consumer that is not there any more. */
+async function endWhenLost(messages: ConsumerMessages, turn: AbortController): Promise<void> {
+  for await (const { type } of messages.status()) {
+    if (type === 'consumer_deleted' || type === 'consumer_not_found' || type === 'stream_not_found') {
+      turn.abort(new Error(type.replaceAll('_', ' ')));
+    }
+  }
+}
