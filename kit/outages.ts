@@ -7,6 +7,7 @@ const OUTAGES = new Set([
   'MongoServerSelectionError',
   'MongoTopologyClosedError',
   'MongoNotConnectedError',
+  'MongoOperationTimeoutError',
   'MongoPoolClearedError',
   'PoolClearedOnNetworkError',
   'ConnectionError',

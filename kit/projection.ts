@@ -1,17 +1,31 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AckPolicy, type ConsumerMessages, DeliverPolicy, type JsMsg, ReplayPolicy } from '@nats-io/jetstream';
-import { type AnyBulkWriteOperation, type Collection, type Db, MongoBulkWriteError } from 'mongodb';
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  type ConsumerInfo,
+  type ConsumerMessages,
+  DeliverPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JsMsg,
+  ReplayPolicy,
+} from '@nats-io/jetstream';
+import type { Collection, Db } from 'mongodb';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
-import type { Broker } from './broker.ts';
-import { Parking } from './dead-letters.ts';
+import { answered, type Broker } from './broker.ts';
+import type { ParkingNote } from './dead-letters.ts';
 import { CallError, invalid, PermanentError, UnavailableError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
-import { Journal, storedFromConsumer } from './journal.ts';
+import { storedFromConsumer } from './journal.ts';
 import type { Health } from './lifecycle.ts';
+import { isOutage } from './outages.ts';
+import { ParkedKeys } from './parked-keys.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
 import type { PersonalData } from './personal-data.ts';
 import type { Logger } from './telemetry/logging.ts';
-import { type Checkpoint, checkpointId, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
+import { type Checkpoint, collectionOf, type Stored, type View } from './view.ts';
+import { type Claim, type Refusal, SupersededError, ViewStore } from './view-store.ts';
 
 /** Events folded and written at a time. */
 const BATCH = 500;
@@ -24,68 +38,88 @@ const GATHER_MS = 10;
 const GATHER_FROM = 4;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
-/** How often an idle view looks whether its checkpoints are still there. */
-const PRESENCE_CHECK_MS = 2_000;
-/** How long a query waits before it asks whether the position it waits for can exist. */
-const FUTURE_CHECK_MS = 100;
-
+/** A turn that lasted so long was a good one: the next retry comes quickly again. */
+const GOOD_TURN_MS = 5_000;
+/** How often it is looked whether the checkpoints are still there and the consumers still deliver. */
+const WATCH_MS = 2_000;
+const ON_ITS_WAY_MS = 200;
+/** How long a query waits before it asks whether the position it waits for can exist, and how far the view has come. */
+const LOOK_MS = 50;
 /** How long a query waits at most, whatever its caller's deadline. */
 const MAX_WAIT_MS = 10_000;
+/** How long a query may take in the database: its caller gets an answer within 2 s. */
+const QUERY_TIMEOUT_MS = 1_500;
 
-const DUPLICATE_KEY = 11_000;
-
-/** How far one partition of one journal has come into the view. */
+/** One partition of one journal, and how far it has come into the view. */
 type Lane = {
   stream: string;
   partition: number;
   consumer: string;
   /** Sequence of the last message that the view shows. */
   position: number;
+  /** The consumer's own sequence that the next message must have: another one says that somebody else got messages. */
+  next: number;
   messages: ConsumerMessages | undefined;
 };
 
 type Delivery = { lane: Lane; message: JsMsg };
-type Waiter = { lane: Lane; sequence: number; resolve: () => void };
+type Waiter = { lane: Lane; sequence: number; wake: () => void };
 
 export type ProjectionParts = {
   service: string;
   broker: Broker;
   db: Db;
-  personalData: PersonalData;
+  personalData: Pick<PersonalData, 'find'>;
   logger: Logger;
 };
 
+/** Messages were delivered to somebody else, or got lost on the way. */
+class DeliveryGapError extends Error {
+  override name = 'DeliveryGapError';
+}
+
 /**
  * Keeps a view up to date: pulls events in batches, folds all of a document's events in memory, writes one unordered
- * bulk, then the checkpoints, then acknowledges. At start each consumer is reset to its checkpoint, so that view and
- * position can't part: where the checkpoints are gone, the view is rebuilt.
+ * bulk, then the checkpoints, then acknowledges. A turn begins with taking the view over and resetting each consumer
+ * to its checkpoint, so that view and position can't part: where the checkpoints are gone, the view is rebuilt.
+ *
+ * One process follows at a time. The consumer counts what it delivers from the reset on, so a gap in its count, or
+ * another owner in the checkpoint, says that not every message came here: nothing is written, and the turn ends.
+ * Another process that finds the view taken over stands by until nothing moves any more.
  */
 export class Projection<Document extends object> {
   readonly view: View<Document>;
+  /** For queries; what takes longer than a query may, fails. */
   readonly collection: Collection<Stored<Document>>;
   readonly #parts: ProjectionParts;
+  readonly #name: string;
+  readonly #store: ViewStore<Document>;
   readonly #lanes: Lane[];
-  readonly #journals: Map<string, Journal>;
+  /** The packages of the event types that the view looks at, without their versions. */
+  readonly #packages: Set<string>;
   readonly #waiters = new Set<Waiter>();
-  #parking: Parking | undefined;
+  #parked: ParkedKeys | undefined;
   #problem: string | undefined = 'not started';
   #stop: AbortController | undefined;
+  #turn: AbortController | undefined;
+  #claim: Claim | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(view: View<Document>, parts: ProjectionParts) {
     this.view = view;
     this.#parts = parts;
-    this.collection = parts.db.collection<Stored<Document>>(collectionOf(view));
-    const declarations = new Map(view.sources.map(({ journal }) => [journal.stream, journal]));
-    this.#journals = new Map(
-      [...declarations].map(([stream, journal]) => [stream, new Journal(journal, parts.broker)]),
-    );
-    this.#lanes = [...declarations.keys()].flatMap((stream) =>
+    this.#name = `${parts.service}-${collectionOf(view)}`;
+    this.#store = new ViewStore(view, parts.db);
+    this.collection = parts.db.collection<Stored<Document>>(collectionOf(view), { timeoutMS: QUERY_TIMEOUT_MS });
+    this.#packages = new Set(view.types.names().map(packageOf));
+    const streams = new Set(view.sources.map(({ journal }) => journal.stream));
+    this.#lanes = [...streams].flatMap((stream) =>
       allPartitions.map((partition) => ({
         stream,
         partition,
-        consumer: this.#consumerName(partition),
+        consumer: `${this.#name}-${partition}`,
         position: 0,
+        next: 1,
         messages: undefined,
       })),
     );
@@ -115,15 +149,17 @@ export class Projection<Document extends object> {
     return this.#lanes.map(({ stream, partition, position }) => ({ stream, partition, sequence: position }));
   }
 
-  /** The document of this id. */
+  /** The document of this id. @throws UnavailableError where the database is away. */
   async find(id: string): Promise<Stored<Document> | undefined> {
-    return ((await this.collection.findOne({ _id: id } as object)) as Stored<Document> | null) ?? undefined;
+    const found = await queried(this.collection.findOne({ _id: id } as object));
+    return (found as Stored<Document> | null) ?? undefined;
   }
 
   /**
-   * Waits until the view shows these positions.
+   * Waits until the view shows these positions, and is whole.
    * @throws CallError INVALID_ARGUMENT for a position of a journal that the view is not made from, or that does not
    *   exist yet; DEADLINE_EXCEEDED when the signal comes first.
+   * @throws UnavailableError where broker or database are away.
    */
   async reached(positions: readonly Position[], signal: AbortSignal): Promise<void> {
     await Promise.all(positions.map((position, index) => this.#reachedOne(position, `at_least[${index}]`, signal)));
@@ -131,75 +167,138 @@ export class Projection<Document extends object> {
 
   async #reachedOne({ stream, partition, sequence }: Position, field: string, signal: AbortSignal): Promise<void> {
     const lane = this.#lanes.find((each) => each.stream === stream && each.partition === partition);
-    if (lane === undefined)
+    if (lane === undefined) {
       throw invalid(field, `${this.view.name} is not made from partition ${partition} of ${stream}`);
+    }
     const target = Number(sequence);
-    if (lane.position >= target) return;
     const latest = performance.now() + MAX_WAIT_MS;
-    const waiter = this.#wait(lane, target);
-    try {
-      while (lane.position < target) {
-        // Most positions are a few milliseconds old: to ask the broker about them first would only make them later.
-        await Promise.race([waiter.shown, delay(FUTURE_CHECK_MS)]);
-        if (lane.position >= target) return;
-        if (signal.aborted || performance.now() > latest)
-          throw new CallError('DEADLINE_EXCEEDED', `${this.view.name} has not come to ${stream} ${target} yet`);
-        if (this.#problem !== undefined) throw new UnavailableError(`view ${this.view.name} is interrupted`);
-        const last = await this.#journal(lane).lastSequence();
-        if (target > last) throw invalid(field, `${stream} has come to ${last} only`);
-        if (await this.#hasPassed(lane)) return;
+    let exists = false;
+    // Most positions are a few milliseconds old: to ask about them first would only make them later.
+    while (!(await this.#shown(lane, target, signal))) {
+      if (signal.aborted || performance.now() > latest) {
+        throw new CallError('DEADLINE_EXCEEDED', `${this.view.name} has not come to ${stream} ${target} yet`);
       }
-    } finally {
-      this.#waiters.delete(waiter);
+      if (this.#problem !== undefined) throw new UnavailableError(`view ${this.view.name} is interrupted`);
+      if (!exists) await this.#mustExist(lane, target, field);
+      exists = true;
+      if (await this.#hasPassed(lane)) return;
     }
   }
 
-  #wait(lane: Lane, sequence: number): Waiter & { shown: Promise<void> } {
-    const { promise: shown, resolve } = Promise.withResolvers<void>();
-    const waiter = { lane, sequence, resolve, shown };
-    this.#waiters.add(waiter);
-    return waiter;
+  /** Waits a little for the position. What this process has in memory counts only while the view is what it was. */
+  async #shown(lane: Lane, target: number, signal: AbortSignal): Promise<boolean> {
+    if (lane.position < target) await this.#waitFor(lane, target, signal);
+    const checkpoint = await this.#checkpointOf(lane);
+    if (checkpoint === undefined) return false;
+    // Another process may be the one that follows.
+    if ((checkpoint.positions[lane.stream] ?? 0) >= target) return true;
+    return lane.position >= target && checkpoint.generation === this.#claim?.generations.get(lane.partition);
+  }
+
+  /** Until the position is shown, the signal aborts, or it is time to look. */
+  #waitFor(lane: Lane, sequence: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', wake);
+        this.#waiters.delete(waiter);
+        resolve();
+      };
+      const timer = setTimeout(wake, LOOK_MS);
+      const waiter = { lane, sequence, wake };
+      this.#waiters.add(waiter);
+      signal.addEventListener('abort', wake, { once: true });
+      if (signal.aborted) wake();
+    });
+  }
+
+  async #checkpointOf({ partition }: Lane): Promise<Checkpoint | undefined> {
+    const id = { _id: `checkpoint:${partition}` } as object;
+    const checkpoint = (await queried(this.collection.findOne(id))) as unknown as Checkpoint | null;
+    const generation = this.#claim?.generations.get(partition);
+    const isLost = checkpoint === null || (generation !== undefined && checkpoint.generation !== generation);
+    if (isLost) this.#turn?.abort(new UnavailableError(`${collectionOf(this.view)} was dropped`));
+    return checkpoint ?? undefined;
+  }
+
+  /** @throws CallError for a position that is in the future, or in another partition. */
+  async #mustExist({ stream, partition }: Lane, sequence: number, field: string): Promise<void> {
+    const { manager } = this.#parts.broker;
+    const message = await answered(this.#parts.broker, () => manager.streams.getMessage(stream, { seq: sequence }));
+    if (message === null) throw invalid(field, `${stream} has not come to ${sequence}`);
+    const actual = parseSubject(message.subject)?.partition;
+    if (actual !== partition) throw invalid(field, `${stream} ${sequence} is in partition ${actual}, not ${partition}`);
   }
 
   /** Nothing is left for the lane: the position waited for is of an event that the view does not look at. */
   async #hasPassed(lane: Lane): Promise<boolean> {
-    const info = await this.#parts.broker.manager.consumers.info(lane.stream, lane.consumer);
-    return info.num_pending === 0 && lane.position >= info.delivered.stream_seq;
+    const { manager } = this.#parts.broker;
+    const info = await answered(this.#parts.broker, () => manager.consumers.info(lane.stream, lane.consumer)).catch(
+      (error) => {
+        if (isConsumerMissing(error)) return undefined;
+        throw error;
+      },
+    );
+    if (info === undefined || info.num_pending > 0) return false;
+    const checkpoint = await this.#checkpointOf(lane);
+    return (checkpoint?.positions[lane.stream] ?? 0) >= info.delivered.stream_seq;
   }
 
-  #journal({ stream }: Lane): Journal {
-    const journal = this.#journals.get(stream);
-    if (journal === undefined) throw new Error(`no journal ${stream}`);
-    return journal;
-  }
-
-  #consumerName(partition: number): string {
-    return `${this.#parts.service}-${collectionOf(this.view)}-${partition}`;
-  }
-
+  /** One turn after the other. Whatever fails, the next turn starts from the checkpoints. */
   async #keepFollowing(signal: AbortSignal): Promise<void> {
     let wait = RETRY_MIN_MS;
     while (!signal.aborted) {
+      const began = performance.now();
       try {
-        await this.#follow(signal, () => {
-          this.#problem = undefined;
-          wait = RETRY_MIN_MS;
-        });
+        await this.#follow(signal);
       } catch (error) {
         if (signal.aborted) return;
+        if (error instanceof SupersededError) {
+          this.#parts.logger.info({ view: this.view.name }, 'another process follows the view; standing by');
+          await this.#standBy(signal);
+          continue;
+        }
         this.#problem = error instanceof Error ? error.message : String(error);
         this.#parts.logger.warn(
           { err: error, view: this.view.name },
           'the view is interrupted, and goes on from its checkpoint',
         );
-        await delay(wait, undefined, { signal }).catch(() => {});
+        if (performance.now() - began > GOOD_TURN_MS) wait = RETRY_MIN_MS;
+        // Two that end each other's turns must not come back at the same time, again and again.
+        await delay(wait * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
         wait = Math.min(wait * 2, RETRY_MAX_MS);
+      } finally {
+        this.#claim = undefined;
       }
     }
   }
 
-  /** Follows until it is stopped or something fails. Whatever fails, the next turn starts from the checkpoints. */
-  async #follow(signal: AbortSignal, started: () => void): Promise<void> {
+  /** Until something waits for the view and nobody brings it on. */
+  async #standBy(signal: AbortSignal): Promise<void> {
+    this.#problem = undefined;
+    let before = '';
+    while (!signal.aborted) {
+      await delay(WATCH_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        const checkpoints = await this.#store.checkpoints();
+        const infos = await this.#consumerInfos();
+        for (const lane of this.#lanes) {
+          lane.position = checkpoints.get(lane.partition)?.positions[lane.stream] ?? 0;
+        }
+        const now = JSON.stringify([...checkpoints]);
+        const isBehind = infos.some((info) => info.num_pending > 0 || info.num_ack_pending > 0);
+        if (checkpoints.size < allPartitions.length || (isBehind && now === before)) return;
+        before = now;
+      } catch {
+        // The turn that is begun now says what is wrong.
+        return;
+      }
+    }
+  }
+
+  /** Follows until it is stopped or something fails. */
+  async #follow(signal: AbortSignal): Promise<void> {
     const turn = new AbortController();
     const end = () => turn.abort();
     signal.addEventListener('abort', end, { once: true });
@@ -207,7 +306,8 @@ export class Projection<Document extends object> {
     const queues: Delivery[][] = Array.from({ length: WORKERS }, () => []);
     const wakes: (() => void)[] = queues.map(() => () => {});
     try {
-      await this.#prepare();
+      const claim = await this.#prepare();
+      this.#turn = turn;
       for (const lane of this.#lanes) {
         const worker = lane.partition % WORKERS;
         await this.#pull(lane, turn, (message) => {
@@ -215,13 +315,13 @@ export class Projection<Document extends object> {
           wakes[worker]?.();
         });
       }
-      started();
+      this.#problem = undefined;
       const work = queues.map((queue, worker) =>
-        this.#work(queue, turn.signal, (wake) => {
+        this.#work(queue, claim, turn.signal, (wake) => {
           wakes[worker] = wake;
         }),
       );
-      await Promise.all([...work, this.#watchCheckpoints(turn.signal)]).catch((error) => {
+      await Promise.all([...work, this.#watch(claim, turn.signal)]).catch((error) => {
         turn.abort(error);
         return Promise.allSettled(work).then(() => Promise.reject(error));
       });
@@ -230,225 +330,202 @@ export class Projection<Document extends object> {
       signal.removeEventListener('abort', end);
       forget();
       turn.abort();
+      this.#turn = undefined;
       await Promise.all(this.#lanes.map((lane) => lane.messages?.close()));
     }
   }
 
-  /** Brings checkpoints, indexes and consumers into line before the first pull. */
-  async #prepare(): Promise<void> {
-    this.#parking = await Parking.open(this.#parts.broker, `${this.#parts.service}-${collectionOf(this.view)}`);
-    await this.collection.createIndexes([
-      { key: { _id: 1, revision: 1 } },
-      { key: { partition: 1 } },
-      ...(this.view.indexes ?? []),
-    ]);
-    const checkpoints = await readCheckpoints(this.collection);
-    for (const partition of allPartitions) {
-      if (!checkpoints.has(partition)) await this.#beginAnew(partition);
-    }
-    for (const lane of this.#lanes) {
-      lane.position = checkpoints.get(lane.partition)?.[lane.stream] ?? 0;
-      await this.#ensureConsumer(lane);
-      await this.#parts.broker.manager.consumers.reset(lane.stream, lane.consumer, lane.position + 1);
-    }
-  }
-
-  /** Without a checkpoint nothing is known of the partition's documents: they are made again from the first event. */
-  async #beginAnew(partition: number): Promise<void> {
-    await this.collection.deleteMany({ partition } as object);
-    await checkpointsOf(this.collection).updateOne(
-      { _id: checkpointId(partition) },
-      { $setOnInsert: { positions: {} } },
-      { upsert: true },
+  /** Takes the view over and brings the consumers into line with its checkpoints, before the first pull. */
+  async #prepare(): Promise<Claim> {
+    if (!this.#parts.broker.connected()) throw new UnavailableError('the broker is away');
+    this.#parked = await ParkedKeys.open(this.#parts.broker, this.#name);
+    // In this order: whoever finds another owner in a checkpoint has got nothing yet that was delivered after a reset.
+    const { claim, checkpoints } = await this.#store.claim(randomUUID());
+    for (const lane of this.#lanes) lane.position = checkpoints.get(lane.partition)?.positions[lane.stream] ?? 0;
+    this.#claim = claim;
+    await Promise.all(
+      this.#lanes.map(async (lane) => {
+        await this.#ensureConsumer(lane);
+        await this.#parts.broker.manager.consumers.reset(lane.stream, lane.consumer, lane.position + 1);
+        lane.next = 1;
+      }),
     );
+    return claim;
   }
 
   async #ensureConsumer(lane: Lane): Promise<void> {
-    const subjects = this.view.sources
-      .filter(({ journal }) => journal.stream === lane.stream)
-      .map(({ journal, aggregate }) => `${journal.service}.event.${lane.partition}.${aggregate}.*`);
-    await this.#parts.broker.manager.consumers.add(lane.stream, {
+    const { consumers } = this.#parts.broker.manager;
+    const config: Partial<ConsumerConfig> = {
       durable_name: lane.consumer,
-      filter_subjects: subjects,
+      filter_subjects: this.view.sources
+        .filter(({ journal }) => journal.stream === lane.stream)
+        .map(({ journal, aggregate }) => `${journal.service}.event.${lane.partition}.${aggregate}.*`),
       ack_policy: AckPolicy.All,
       deliver_policy: DeliverPolicy.All,
       replay_policy: ReplayPolicy.Instant,
       max_deliver: -1,
       max_ack_pending: PREFETCH * 4,
       ack_wait: 60_000_000_000,
-    });
+    };
+    await consumers.add(lane.stream, config);
   }
 
   async #pull(lane: Lane, turn: AbortController, deliver: (message: JsMsg) => void): Promise<void> {
     const consumer = await this.#parts.broker.js.consumers.get(lane.stream, lane.consumer);
-    const messages = await consumer.consume({ max_messages: PREFETCH, callback: deliver });
-    lane.messages = messages;
-    void messages.closed().then((error) => turn.abort(error ?? new Error(`consumer ${lane.consumer} was closed`)));
+    lane.messages = await consumer.consume({
+      max_messages: PREFETCH,
+      // Otherwise a consumer that was deleted is waited for without end.
+      abort_on_missing_resource: true,
+      callback: (message) => {
+        if (turn.signal.aborted) return;
+        const { deliverySequence } = message.info;
+        if (deliverySequence !== lane.next) {
+          turn.abort(
+            new DeliveryGapError(`${lane.consumer} delivered ${deliverySequence}, and ${lane.next} was to come`),
+          );
+          return;
+        }
+        lane.next++;
+        deliver(message);
+      },
+    });
+    void lane.messages.closed().then((error) => turn.abort(error ?? new Error(`consumer ${lane.consumer} was closed`)));
   }
 
-  async #work(queue: Delivery[], signal: AbortSignal, onWake: (wake: () => void) => void): Promise<void> {
+  async #work(queue: Delivery[], claim: Claim, signal: AbortSignal, onWake: (wake: () => void) => void): Promise<void> {
     while (!signal.aborted) {
       if (queue.length === 0) await woken(signal, onWake);
       const batch = queue.splice(0, BATCH);
       if (batch.length === 0) continue;
-      await this.#handle(batch);
+      await this.#handle(batch, claim);
       if (batch.length >= GATHER_FROM && queue.length < BATCH) await delay(GATHER_MS);
     }
   }
 
-  async #handle(batch: readonly Delivery[]): Promise<void> {
-    const events: RecordedEvent[] = [];
-    for (const { message } of batch) {
-      const event = await this.#read(storedFromConsumer(message));
-      if (event !== undefined) events.push(event);
-    }
-    await this.#write(events);
+  /** A batch from its messages to their acknowledgement: decode, fold and write, raise the checkpoints, acknowledge. */
+  async #handle(batch: readonly Delivery[], claim: Claim): Promise<void> {
+    await this.#write(await this.#read(batch), batch, claim);
     const last = new Map(batch.map(({ lane, message }) => [lane, message]));
-    for (const [lane, message] of last) lane.position = message.seq;
-    for (const waiter of this.#waiters) {
-      if (waiter.lane.position >= waiter.sequence) waiter.resolve();
+    const raised = new Map<number, Record<string, number>>();
+    for (const [lane, message] of last) {
+      lane.position = Math.max(lane.position, message.seq);
+      raised.set(lane.partition, { ...raised.get(lane.partition), [lane.stream]: lane.position });
     }
-    await this.#raiseCheckpoints([...last.keys()]);
+    for (const waiter of this.#waiters) {
+      if (waiter.lane.position >= waiter.sequence) waiter.wake();
+    }
+    await this.#store.raise(raised, claim);
     for (const message of last.values()) message.ack();
   }
 
-  /** The event in a message; undefined where it has been parked. */
-  async #read(message: StoredMessage): Promise<RecordedEvent | undefined> {
-    const { key, partition } = parseSubject(message.subject) ?? { key: 'unknown', partition: 0 };
-    if (this.#parking?.isParked(partition, key)) {
-      await this.#parking.park(message, { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 });
-      return undefined;
+  /** The events in a batch, without those that were parked or are none of the view's business. */
+  async #read(batch: readonly Delivery[]): Promise<RecordedEvent[]> {
+    const readings = await Promise.all(batch.map(({ message }) => this.#decode(storedFromConsumer(message))));
+    const events: RecordedEvent[] = [];
+    for (const reading of readings) {
+      if (reading === undefined) continue;
+      const { message, outcome } = reading;
+      const time = outcome instanceof PermanentError ? undefined : outcome.time;
+      if (await this.#parked?.isBehind(message, time)) await this.#park(message, BEHIND);
+      else if (outcome instanceof PermanentError) {
+        await this.#park(message, { reason: 'CANNOT_DECODE', error: outcome.message, attempts: 1 });
+      } else events.push(outcome);
     }
-    // Types that the view does not look at, or that a newer program has added, are none of its business.
+    return events;
+  }
+
+  async #decode(
+    message: StoredMessage,
+  ): Promise<{ message: StoredMessage; outcome: RecordedEvent | PermanentError } | undefined> {
     const type = message.headers.get(Header.type);
-    if (type !== '' && !this.view.types.knows(type)) return undefined;
+    // Types that the view does not look at, or that a newer program has added, are none of its business.
+    if (!this.view.types.knows(type) && this.#packages.has(packageOf(type))) return undefined;
     try {
-      return await readEvent(message, this.view.types, this.#parts.personalData);
+      return { message, outcome: await readEvent(message, this.view.types, this.#parts.personalData) };
     } catch (error) {
-      if (!(error instanceof PermanentError)) throw error;
-      this.#parts.logger.error(
-        { err: error, view: this.view.name, subject: message.subject, sequence: message.sequence },
-        'parked',
-      );
-      await this.#parking?.park(message, { reason: 'CANNOT_DECODE', error: error.message, attempts: 1 });
-      return undefined;
+      if (error instanceof PermanentError) return { message, outcome: error };
+      throw error;
     }
   }
 
-  /** Writes until nothing of the batch is left: what others wrote meanwhile is read and folded again. */
-  async #write(events: readonly RecordedEvent[]): Promise<void> {
-    const byDocument = Map.groupBy(events, (event) => this.view.documentId?.(event) ?? event.key);
-    let left = [...byDocument.keys()];
-    // The first version of a key that makes a document of its own can be written without looking for it first.
-    let known = new Map<string, Stored<Document>>();
-    let unread = left.filter((id) => this.#mayExist(id, byDocument.get(id) ?? []));
-    while (left.length > 0) {
-      known = new Map([...known, ...(await this.#find(unread))]);
-      const operations = left.flatMap((id) => {
-        const operation = this.#fold(id, known.get(id), byDocument.get(id) ?? []);
-        return operation === undefined ? [] : [{ id, operation }];
-      });
-      left = await this.#bulk(operations);
-      for (const id of left) known.delete(id);
-      unread = left;
-    }
+  async #write(events: readonly RecordedEvent[], batch: readonly Delivery[], claim: Claim): Promise<void> {
+    if (events.length === 0) return;
+    await this.#store.write(events, claim, ({ event, error }) => this.#refused(event, error, batch));
   }
 
-  #mayExist(id: string, events: readonly RecordedEvent[]): boolean {
-    const first = events[0];
-    return first === undefined || first.version > 1 || first.key !== id || this.#journals.size > 1;
+  async #refused(event: Refusal['event'], error: unknown, batch: readonly Delivery[]): Promise<void> {
+    const delivery = batch.find(({ lane, message }) => lane.stream === event.stream && message.seq === event.sequence);
+    if (delivery === undefined) throw new Error(`${event.stream} ${event.sequence} is not in the batch`);
+    const reason: ParkingNote =
+      error === undefined
+        ? BEHIND
+        : { reason: 'FAILED', error: error instanceof Error ? error.message : String(error), attempts: 1 };
+    await this.#park(storedFromConsumer(delivery.message), reason);
   }
 
-  async #find(ids: readonly string[]): Promise<Map<string, Stored<Document>>> {
-    if (ids.length === 0) return new Map();
-    const found = await this.collection.find({ _id: { $in: ids } } as object).toArray();
-    return new Map(found.map((document) => [document._id as string, document as Stored<Document>]));
+  async #park(message: StoredMessage, note: ParkingNote): Promise<void> {
+    const { stream, subject, sequence } = message;
+    this.#parts.logger.error({ view: this.view.name, stream, subject, sequence, ...note }, 'parked');
+    await this.#parked?.park(message, note);
   }
 
-  #fold(
-    id: string,
-    stored: Stored<Document> | undefined,
-    events: readonly RecordedEvent[],
-  ): AnyBulkWriteOperation<Stored<Document>> | undefined {
-    const applied: Record<string, number> = { ...stored?.applied };
-    let document: Document | undefined = stored;
-    for (const event of events) {
-      if (event.sequence <= (applied[event.stream] ?? 0)) continue;
-      document = this.view.project(document, event);
-      applied[event.stream] = event.sequence;
-    }
-    if (document === undefined || document === stored) return undefined;
-    const revision = (stored?.revision ?? 0) + 1;
-    const replacement = { ...document, _id: id, applied, revision, partition: events[0]?.partition ?? 0 };
-    return (
-      stored === undefined
-        ? { insertOne: { document: replacement } }
-        : { replaceOne: { filter: { _id: id, revision: stored.revision }, replacement } }
-    ) as AnyBulkWriteOperation<Stored<Document>>;
-  }
-
-  /** Writes one unordered bulk; answers which documents somebody else has changed meanwhile. */
-  async #bulk(
-    operations: readonly { id: string; operation: AnyBulkWriteOperation<Stored<Document>> }[],
-  ): Promise<string[]> {
-    if (operations.length === 0) return [];
-    const replaced = operations.filter(({ operation }) => 'replaceOne' in operation);
-    try {
-      const result = await this.collection.bulkWrite(
-        operations.map(({ operation }) => operation),
-        { ordered: false },
-      );
-      return result.matchedCount === replaced.length ? [] : replaced.map(({ id }) => id);
-    } catch (error) {
-      if (!(error instanceof MongoBulkWriteError)) throw error;
-      const failures = [error.writeErrors].flat();
-      if (failures.some(({ code }) => code !== DUPLICATE_KEY)) throw error;
-      const taken = failures.flatMap(({ index }) => operations[index]?.id ?? []);
-      return error.result.matchedCount === replaced.length ? taken : [...taken, ...replaced.map(({ id }) => id)];
-    }
-  }
-
-  async #raiseCheckpoints(lanes: readonly Lane[]): Promise<void> {
-    const { matchedCount } = await checkpointsOf(this.collection).bulkWrite(
-      lanes.map(({ partition, stream, position }) => ({
-        updateOne: {
-          filter: { _id: checkpointId(partition) },
-          update: { $max: { [`positions.${stream}`]: position } },
-        },
-      })),
-    );
-    if (matchedCount !== lanes.length) throw new ViewLostError(`${collectionOf(this.view)} has lost its checkpoints`);
-  }
-
-  /** A view that was dropped by hand comes back although nothing happens to any aggregate. */
-  async #watchCheckpoints(signal: AbortSignal): Promise<void> {
+  /** Ends the turn where the view was dropped or taken over, though no event comes, and where messages stay away. */
+  async #watch(claim: Claim, signal: AbortSignal): Promise<void> {
+    let before: number[] = [];
     while (!signal.aborted) {
-      await delay(PRESENCE_CHECK_MS, undefined, { signal }).catch(() => {});
+      await delay(WATCH_MS, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      const checkpoints = await readCheckpoints(this.collection);
-      if (checkpoints.size < allPartitions.length) {
-        throw new ViewLostError(`${collectionOf(this.view)} has lost its checkpoints`);
-      }
+      await this.#store.checkClaim(claim);
+      const infos = await this.#consumerInfos();
+      const suspect = this.#lanes.find((lane, index) => lane.next === before[index] && isSilent(lane, infos[index]));
+      before = this.#lanes.map(({ next }) => next);
+      if (suspect === undefined) continue;
+      const { next, consumer } = suspect;
+      // What the consumer has just delivered may be on its way.
+      await delay(ON_ITS_WAY_MS, undefined, { signal }).catch(() => {});
+      if (suspect.next === next) throw new DeliveryGapError(`${consumer} has messages, and ${next} never came`);
     }
+  }
+
+  #consumerInfos(): Promise<ConsumerInfo[]> {
+    const { broker } = this.#parts;
+    return Promise.all(
+      this.#lanes.map(({ stream, consumer }) =>
+        answered(broker, () => broker.manager.consumers.info(stream, consumer)),
+      ),
+    );
   }
 }
 
-/** Somebody dropped the view while it was followed. It rebuilds itself. */
-class ViewLostError extends Error {
-  override name = 'ViewLostError';
+const BEHIND: ParkingNote = { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 };
+
+/** What the database answers to a query; that it does not answer is an outage. */
+async function queried<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isOutage(error)) throw new UnavailableError('the database does not answer', { cause: error });
+    throw error;
+  }
 }
 
-function checkpointsOf<Document extends object>(collection: Collection<Stored<Document>>): Collection<Checkpoint> {
-  return collection as unknown as Collection<Checkpoint>;
+/** Whether the consumer has delivered what did not come here, or delivers nothing although it could. */
+function isSilent({ next }: Lane, info: ConsumerInfo | undefined): boolean {
+  if (info === undefined) return false;
+  return info.delivered.consumer_seq >= next || (info.num_pending > 0 && info.num_ack_pending === 0);
 }
 
-async function readCheckpoints<Document extends object>(
-  collection: Collection<Stored<Document>>,
-): Promise<Map<number, Record<string, number>>> {
-  const found = await checkpointsOf(collection)
-    .find({ _id: { $in: checkpointIds() } })
-    .toArray();
-  return new Map(found.map(({ _id, positions }) => [Number(_id.split(':')[1]), positions]));
+function isConsumerMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound;
+}
+
+/** The package of a message type, without its version: `causeway.orders` of `causeway.orders.v1.OrderPlaced`. */
+function packageOf(type: string): string {
+  return type
+    .split('.')
+    .slice(0, -1)
+    .filter((part, index, all) => index < all.length - 1 || !/^v\d/.test(part))
+    .join('.');
 }
 
 /** Resolves when it is woken or the signal aborts. */

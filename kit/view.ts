@@ -15,6 +15,8 @@ export type Bookkeeping = {
   /** Rises with each write. A write that is based on another revision is made again. */
   revision: number;
   partition: number;
+  /** Of the checkpoint that it belongs to. A document of an older one counts as not there. */
+  generation: number;
 };
 
 export type Stored<Document extends object> = Document & Bookkeeping;
@@ -31,7 +33,7 @@ export type View<Document extends object, Event extends Message = Message> = {
   types: EventTypes;
   /** The id of the document that an event belongs to; left out: the aggregate's key. */
   documentId?(event: RecordedEvent<Event>): string;
-  /** The document after the event; undefined: none, or none yet. */
+  /** The document after the event; undefined: the event makes none, and leaves one that is there as it is. */
   project(document: Document | undefined, event: RecordedEvent<Event>): Document | undefined;
   indexes?: readonly IndexDescription[];
 };
@@ -42,7 +44,14 @@ export function collectionOf(view: { name: string; version: number }): string {
 }
 
 /** How far a partition has come, by stream. Stands in the view's own collection: who drops the one drops the other. */
-export type Checkpoint = { _id: string; positions: Record<string, number> };
+export type Checkpoint = {
+  _id: string;
+  positions: Record<string, number>;
+  /** When this build of the partition was begun, in ms: the next one, after a drop, is of a later generation. */
+  generation: number;
+  /** Who raises it now. Whoever takes over puts itself here first, and so stops the one before. */
+  owner: string;
+};
 
 export function checkpointId(partition: number): string {
   return `checkpoint:${partition}`;

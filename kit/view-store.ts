@@ -1,0 +1,251 @@
+import { type AnyBulkWriteOperation, type Collection, type Db, MongoBulkWriteError } from 'mongodb';
+import type { RecordedEvent } from './event.ts';
+import { allPartitions } from './partitions.ts';
+import { type Checkpoint, checkpointId, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
+
+const DUPLICATE_KEY = 11_000;
+/** A document that others keep changing, or that a unique index of the view refuses, is not tried for ever. */
+const MAX_ROUNDS = 20;
+
+/** Somebody dropped the view, or a part of it, while it was followed. It is rebuilt. */
+export class ViewLostError extends Error {
+  override name = 'ViewLostError';
+}
+
+/** Another process has taken the view over. */
+export class SupersededError extends Error {
+  override name = 'SupersededError';
+}
+
+/** The right to write a view: of one owner, as long as no other has taken it, in these generations by partition. */
+export type Claim = { owner: string; generations: ReadonlyMap<number, number> };
+
+/** An event that the projection threw at: a bug, or a document that nobody foresaw. */
+export type Refusal = { event: RecordedEvent; error: unknown };
+
+type Write<Document extends object> = { id: string; operation: AnyBulkWriteOperation<Stored<Document>> };
+
+/**
+ * The documents and checkpoints of a view in its collection. Every write is fenced: a document's by its revision and
+ * generation, a checkpoint's by its owner and generation.
+ */
+export class ViewStore<Document extends object> {
+  readonly #view: View<Document>;
+  readonly #documents: Collection<Stored<Document>>;
+  readonly #checkpoints: Collection<Checkpoint>;
+  readonly #streams: number;
+
+  constructor(view: View<Document>, db: Db) {
+    this.#view = view;
+    this.#documents = db.collection<Stored<Document>>(collectionOf(view));
+    this.#checkpoints = db.collection<Checkpoint>(collectionOf(view));
+    this.#streams = new Set(view.sources.map(({ journal }) => journal.stream)).size;
+  }
+
+  /**
+   * Takes the view over. A partition without a checkpoint is begun anew: nothing is known of its documents, so those
+   * that are there are removed, and any that a slow writer still adds are of an older generation.
+   */
+  async claim(owner: string): Promise<{ claim: Claim; checkpoints: Map<number, Checkpoint> }> {
+    await this.#documents.createIndexes([{ key: { partition: 1, generation: 1 } }, ...(this.#view.indexes ?? [])]);
+    await this.#checkpoints.bulkWrite(
+      checkpointIds().map((_id) => ({
+        updateOne: {
+          filter: { _id },
+          update: { $set: { owner }, $setOnInsert: { generation: Date.now(), positions: {} } },
+          upsert: true,
+        },
+      })),
+      { ordered: false },
+    );
+    const checkpoints = await this.checkpoints();
+    const generations = new Map([...checkpoints].map(([partition, { generation }]) => [partition, generation]));
+    const claim = { owner, generations };
+    this.#check(claim, checkpoints, allPartitions);
+    await Promise.all(
+      [...generations].map(([partition, generation]) =>
+        this.#documents.deleteMany({ partition, generation: { $lt: generation } } as object),
+      ),
+    );
+    return { claim, checkpoints };
+  }
+
+  /** The checkpoints that there are, by partition. */
+  async checkpoints(): Promise<Map<number, Checkpoint>> {
+    return byPartition(await this.#checkpoints.find({ _id: { $in: checkpointIds() } }).toArray());
+  }
+
+  /** @throws ViewLostError, SupersededError */
+  async checkClaim(claim: Claim): Promise<void> {
+    this.#check(claim, await this.checkpoints(), allPartitions);
+  }
+
+  /**
+   * Folds each document's events and writes one unordered bulk, until nothing is left: what others wrote meanwhile is
+   * read and folded again. An event that the projection throws at, and its key's later ones, are handed to `refuse`.
+   * @throws ViewLostError, SupersededError before anything is written: the events were received under this claim, and
+   *   whoever has taken it since may have received some that came before them.
+   */
+  async write(
+    events: readonly RecordedEvent[],
+    claim: Claim,
+    refuse: (refusal: Refusal) => Promise<void>,
+  ): Promise<void> {
+    const byDocument = Map.groupBy(events, (event) => this.#view.documentId?.(event) ?? event.key);
+    const partitions = [...new Set(events.map(({ partition }) => partition))];
+    const known = new Map<string, Stored<Document>>();
+    let left = [...byDocument.keys()];
+    let unread = left.filter((id) => this.#mayExist(id, byDocument.get(id)?.[0]));
+    for (let round = 0; left.length > 0; round++) {
+      if (round === MAX_ROUNDS) throw new Error(`${left.length} documents could not be written, ${left[0]} among them`);
+      for (const document of await this.#read(unread, claim, partitions)) known.set(document._id, document);
+      const writes: Write<Document>[] = [];
+      for (const id of left) {
+        const folded = fold(this.#view, known.get(id), byDocument.get(id) ?? [], claim);
+        for (const refusal of folded.refused) await refuse(refusal);
+        byDocument.set(id, folded.accepted);
+        if (folded.operation !== undefined) writes.push({ id, operation: folded.operation });
+      }
+      left = await this.#bulk(writes);
+      for (const id of left) known.delete(id);
+      unread = left;
+    }
+  }
+
+  /**
+   * Raises checkpoints; they never fall.
+   * @throws ViewLostError, SupersededError
+   */
+  async raise(positions: ReadonlyMap<number, Record<string, number>>, claim: Claim): Promise<void> {
+    const { matchedCount } = await this.#checkpoints.bulkWrite(
+      [...positions].map(([partition, raised]) => ({
+        updateOne: {
+          filter: {
+            _id: checkpointId(partition),
+            owner: claim.owner,
+            generation: claim.generations.get(partition) ?? 0,
+          },
+          update: {
+            $max: Object.fromEntries(Object.entries(raised).map(([stream, at]) => [`positions.${stream}`, at])),
+          },
+        },
+      })),
+      { ordered: false },
+    );
+    if (matchedCount === positions.size) return;
+    await this.checkClaim(claim);
+    throw new SupersededError(`${collectionOf(this.#view)} was taken over and given back`);
+  }
+
+  /** The first version of a key that makes a document of its own can be written without looking for it first. */
+  #mayExist(id: string, first: RecordedEvent | undefined): boolean {
+    return first === undefined || first.version > 1 || first.key !== id || this.#streams > 1;
+  }
+
+  /** Reads documents, and with them whether the claim still holds. */
+  async #read(ids: readonly string[], claim: Claim, partitions: readonly number[]): Promise<Stored<Document>[]> {
+    const wanted = [...partitions.map(checkpointId), ...ids];
+    const found = await this.#documents
+      .find({ _id: { $in: wanted } } as object, { batchSize: wanted.length + 1 })
+      .toArray();
+    const isCheckpoint = ({ _id }: { _id: unknown }) => String(_id).startsWith('checkpoint:');
+    this.#check(claim, byPartition(found.filter(isCheckpoint) as unknown as Checkpoint[]), partitions);
+    return found.filter((each) => !isCheckpoint(each)) as Stored<Document>[];
+  }
+
+  #check(
+    { owner, generations }: Claim,
+    checkpoints: ReadonlyMap<number, Checkpoint>,
+    partitions: readonly number[],
+  ): void {
+    for (const partition of partitions) {
+      const checkpoint = checkpoints.get(partition);
+      if (checkpoint === undefined || checkpoint.generation !== generations.get(partition)) {
+        throw new ViewLostError(`${collectionOf(this.#view)} has lost checkpoint ${partition}`);
+      }
+      if (checkpoint.owner !== owner) throw new SupersededError(`${collectionOf(this.#view)} has another owner`);
+    }
+  }
+
+  /** Writes one unordered bulk; answers which documents somebody else has changed meanwhile. */
+  async #bulk(writes: readonly Write<Document>[]): Promise<string[]> {
+    if (writes.length === 0) return [];
+    const replaced = writes.filter(({ operation }) => 'replaceOne' in operation).map(({ id }) => id);
+    try {
+      const operations = writes.map(({ operation }) => operation);
+      const { matchedCount } = await this.#documents.bulkWrite(operations, { ordered: false });
+      return matchedCount === replaced.length ? [] : replaced;
+    } catch (error) {
+      if (!(error instanceof MongoBulkWriteError)) throw error;
+      const failures = [error.writeErrors].flat();
+      // Without a failed write it says that the connection went, or that the write is not safe: nothing is known of it.
+      if (failures.length === 0 || failures.some(({ code }) => code !== DUPLICATE_KEY)) throw error;
+      const taken = failures.flatMap(({ index }) => writes[index]?.id ?? []);
+      return error.result.matchedCount === replaced.length ? taken : [...taken, ...replaced];
+    }
+  }
+}
+
+type Folded<Document extends object> = {
+  operation: AnyBulkWriteOperation<Stored<Document>> | undefined;
+  accepted: RecordedEvent[];
+  refused: Refusal[];
+};
+
+/** What is to be written of a document after its events; nothing where all of them are in it already. */
+function fold<Document extends object>(
+  view: View<Document>,
+  stored: Stored<Document> | undefined,
+  events: readonly RecordedEvent[],
+  claim: Claim,
+): Folded<Document> {
+  const partition = events[0]?.partition ?? 0;
+  const generation = claim.generations.get(partition) ?? 0;
+  if (stored !== undefined && stored.generation > generation) {
+    throw new ViewLostError(`${collectionOf(view)} was begun anew`);
+  }
+  const current = stored?.generation === generation ? stored : undefined;
+  const applied: Record<string, number> = { ...current?.applied };
+  const accepted: RecordedEvent[] = [];
+  const refused: Refusal[] = [];
+  let document: Document | undefined = current;
+  for (const event of events) {
+    if (event.sequence <= (applied[event.stream] ?? 0)) continue;
+    const before = refused.find(({ event: { key } }) => key === event.key);
+    if (before !== undefined) {
+      refused.push({ event, error: undefined });
+      continue;
+    }
+    try {
+      document = view.project(document, event) ?? document;
+      applied[event.stream] = event.sequence;
+      accepted.push(event);
+    } catch (error) {
+      refused.push({ event, error });
+    }
+  }
+  if (document === undefined || document === current) return { operation: undefined, accepted, refused };
+  // A document of an older generation is written over.
+  const revision = (stored?.revision ?? 0) + 1;
+  const replacement = {
+    ...document,
+    _id: events[0] && documentId(view, events[0]),
+    applied,
+    revision,
+    partition,
+    generation,
+  };
+  const operation =
+    stored === undefined
+      ? { insertOne: { document: replacement } }
+      : { replaceOne: { filter: { _id: stored._id, revision: stored.revision }, replacement } };
+  return { operation: operation as unknown as AnyBulkWriteOperation<Stored<Document>>, accepted, refused };
+}
+
+function documentId<Document extends object>(view: View<Document>, event: RecordedEvent): string {
+  return view.documentId?.(event) ?? event.key;
+}
+
+function byPartition(checkpoints: readonly Checkpoint[]): Map<number, Checkpoint> {
+  return new Map(checkpoints.map((checkpoint) => [Number(checkpoint._id.split(':')[1]), checkpoint]));
+}
