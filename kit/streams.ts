@@ -54,7 +54,6 @@ export function journalStream({ service, stream, maxBytes }: JournalDeclaration,
     allow_rollup_hdrs: false,
     allow_msg_ttl: false,
     allow_msg_schedules: false,
-    allow_msg_counter: false,
     sealed: false,
     no_ack: false,
     // What is acknowledged has been written, not only taken on.
