@@ -28,7 +28,8 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 8_000;
 const POLL_MS = 10;
 const LOG_TAIL_CHARACTERS = 2_000;
-const NOT_ENDING: readonly string[] = ['SIGSTOP', 'SIGCONT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'];
+/** As in the leash below: somebody else made the pid file at the same time. */
+const TAKEN = 73;
 
 /**
  * Becomes the server, after it has left a watcher behind. The watcher's stdin is a pipe from this process that nobody
@@ -38,7 +39,7 @@ const NOT_ENDING: readonly string[] = ['SIGSTOP', 'SIGCONT', 'SIGHUP', 'SIGUSR1'
  */
 const LEASH = `
 set -C
-echo "$$ $PPID" > "$1" || exit 73
+echo "$$ $PPID" > "$1" || exit ${TAKEN}
 shift
 exec 3<&0
 (
@@ -65,21 +66,25 @@ export async function startLeashed(options: LeashedCommand): Promise<LeashedServ
     detached: true,
     stdio: ['pipe', log.fd, log.fd],
   });
+  // Before anything is awaited: it may end at once.
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+  }).then(async () => {
+    // The watcher goes too.
+    child.stdin?.destroy();
+    if (child.exitCode !== TAKEN) await rm(pidFile, { force: true });
+  });
   await once(child, 'spawn').finally(() => log.close());
   const { pid } = child;
   if (pid === undefined) throw new Error(`${name} has no pid`);
-  // The watcher may go too, and the pid file with it.
-  const exited = once(child, 'exit').then(async () => {
-    child.stdin?.destroy();
-    await rm(pidFile, { force: true });
-  });
   child.stdin?.on('error', () => {});
 
   const startedAt = performance.now();
-  while (!(await isReady(pid))) {
+  while (!(await isReady(pid)) || hasExited(child)) {
     if (hasExited(child) || performance.now() - startedAt > START_TIMEOUT_MS) {
       child.kill('SIGKILL');
       await exited;
+      if (child.exitCode === TAKEN) throw new Error(`another ${name} is being started in ${directory}`);
       const end = (await readFile(logFile, 'utf8')).slice(-LOG_TAIL_CHARACTERS);
       throw new Error(`${name} did not start in ${directory}:\n${end}`);
     }
@@ -90,7 +95,7 @@ export async function startLeashed(options: LeashedCommand): Promise<LeashedServ
     pid,
     kill: async (signal = 'SIGKILL') => {
       child.kill(signal);
-      if (NOT_ENDING.includes(signal) || hasExited(child)) return;
+      if (signal === 'SIGSTOP' || signal === 'SIGCONT') return;
       child.ref();
       await exited;
     },
@@ -121,10 +126,18 @@ async function endPrevious(pidFile: string, directory: string): Promise<void> {
   const startedAt = performance.now();
   for (let running = await processOf(pid); running?.command.includes(directory); running = await processOf(pid)) {
     if (running.parent === owner) throw new Error(`${directory} is in use: process ${owner} runs its server ${pid}`);
-    if (performance.now() - startedAt > STOP_TIMEOUT_MS) process.kill(pid, 'SIGKILL');
+    if (performance.now() - startedAt > STOP_TIMEOUT_MS) tryToKill(pid);
     await delay(POLL_MS * 5);
   }
   await rm(pidFile, { force: true });
+}
+
+function tryToKill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
 }
 
 async function processOf(pid: number): Promise<{ parent: number; command: string } | undefined> {
@@ -133,7 +146,23 @@ async function processOf(pid: number): Promise<{ parent: number; command: string
   } catch {
     return undefined;
   }
+  const found = (await fromProc(pid)) ?? (await fromPs(pid));
+  return found === undefined ? undefined : { parent: Number(found.parent), command: found.command };
+}
+
+/** Linux; where it is a container, there may be no ps. */
+async function fromProc(pid: number) {
+  try {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ');
+    return { parent: /^PPid:\s+(\d+)/m.exec(status)?.[1], command };
+  } catch {
+    return undefined;
+  }
+}
+
+async function fromPs(pid: number) {
   const line = await outputOf('ps', ['-ww', '-o', 'ppid=,args=', '-p', String(pid)]).catch(() => '');
   const [, parent, command] = /^\s*(\d+) (.*)/.exec(line) ?? [];
-  return command === undefined ? undefined : { parent: Number(parent), command };
+  return command === undefined ? undefined : { parent, command };
 }

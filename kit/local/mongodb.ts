@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { builtOnce, outputOf, programOnPath } from './cache.ts';
-import { freePort } from './free-port.ts';
+import { freePort, isFree } from './free-port.ts';
 import { type LeashedServer, startLeashed } from './leash.ts';
 import type { LocalServer } from './server.ts';
 
@@ -30,7 +30,8 @@ const ATTEMPTS = 3;
 const REACHABLE_TIMEOUT_MS = 2_000;
 const DOWNLOADS = 'https://fastdl.mongodb.org';
 const STAND_IN = join(import.meta.dirname, 'mongo-stand-in');
-const JAVA_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-Xshare:auto'];
+/** Only the first compiler: measured, it starts faster and answers single writes twice as fast as both together. */
+const JAVA_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 /** Starts a database on 127.0.0.1. Rejects with what to install where there is none and none can be had. */
 export async function startMongodb({ directory, port }: MongodbOptions = {}): Promise<LocalServer> {
@@ -54,7 +55,7 @@ export async function startMongodb({ directory, port }: MongodbOptions = {}): Pr
       };
     } catch (error) {
       // Somebody may have taken the port since it was found free.
-      if (port || attempt === ATTEMPTS) {
+      if (port || attempt === ATTEMPTS || (await isFree(chosen))) {
         await tidy();
         throw error;
       }
@@ -74,12 +75,11 @@ export async function mongodbProgram(kind?: MongodbProgram['kind']): Promise<Mon
     (kind === 'stand-in' ? undefined : ((await installedMongod()) ?? (await downloadedMongod()))) ??
     (kind === 'mongod' ? undefined : await standIn());
   if (found !== undefined) return found;
-  throw new Error(
-    kind === 'mongod'
-      ? 'The data directory was made by mongod, which is not there any more. Install it, or begin with an empty directory.'
-      : 'There is no database. Install mongod 4.2 or newer (https://www.mongodb.com/try/download/community), or Java 17 and ' +
-          'Maven, with which a stand-in is built; or set MONGODB_URI to a database that runs.',
-  );
+  const install = 'Install mongod 4.2 or newer (https://www.mongodb.com/try/download/community)';
+  const java = 'Java 17 and Maven, with which a stand-in is built';
+  if (kind === 'mongod') throw new Error(`The data directory was made by mongod, and there is none now. ${install}.`);
+  if (kind === 'stand-in') throw new Error(`The data directory was made by the stand-in for MongoDB. Install ${java}.`);
+  throw new Error(`There is no database. ${install}, or ${java}; or set MONGODB_URI to a database that runs.`);
 }
 
 async function installedMongod(): Promise<MongodbProgram | undefined> {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { builtOnce, outputOf, programOnPath } from './cache.ts';
-import { freePort } from './free-port.ts';
+import { freePort, isFree } from './free-port.ts';
 import { startLeashed } from './leash.ts';
 import type { LocalServer } from './server.ts';
 
@@ -31,7 +31,7 @@ export async function startNats({ directory, port, syncAlways = true }: NatsOpti
       return { ...server, url: `nats://127.0.0.1:${chosen}`, choice: program.choice };
     } catch (error) {
       // Somebody may have taken the port since it was found free.
-      if (port || attempt === ATTEMPTS) throw error;
+      if (port || attempt === ATTEMPTS || (await isFree(chosen))) throw error;
     }
   }
 }
@@ -60,6 +60,8 @@ function configurationOf(directory: string, port: number, syncAlways: boolean, p
     `ports_file_dir: ${JSON.stringify(portsDirectory)}`,
     'jetstream {',
     `  store_dir: ${JSON.stringify(directory)}`,
+    // Otherwise streams are refused whose limits together exceed three quarters of the disk's free space.
+    '  max_file_store: 1TB',
     ...(syncAlways ? ['  sync_interval: always'] : []),
     '}',
     '',

@@ -25,8 +25,17 @@ public final class StandIn {
     private StandIn() {
     }
 
-    public static void main(String[] arguments) throws IOException {
-        Map<String, String> options = optionsOf(arguments);
+    public static void main(String[] arguments) {
+        try {
+            serve(optionsOf(arguments));
+        } catch (IOException | RuntimeException e) {
+            // By itself the process would stay, on the threads that are started by then.
+            System.err.println(e);
+            System.exit(1);
+        }
+    }
+
+    private static void serve(Map<String, String> options) throws IOException {
         MVStore store = open(options.get("--directory"));
         MongoServer server = new MongoServer(new StandInBackend(store));
         int port = Integer.parseInt(options.getOrDefault("--port", "0"));

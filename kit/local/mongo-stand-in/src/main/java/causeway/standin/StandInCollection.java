@@ -15,6 +15,7 @@ import de.bwaldvogel.mongo.exception.MongoServerError;
 import de.bwaldvogel.mongo.oplog.Oplog;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -162,7 +163,7 @@ final class StandInCollection extends AbstractSynchronizedMongoCollection<Long> 
             return null;
         }
         if (condition instanceof Document document && document.keySet().stream().anyMatch(key -> key.startsWith("$"))) {
-            Object operand = document.containsKey("$eq") ? List.of(document.get("$eq")) : document.get("$in");
+            Object operand = document.containsKey("$eq") ? Collections.singletonList(document.get("$eq")) : document.get("$in");
             if (!(operand instanceof Collection<?> several) || several.stream().anyMatch(BsonRegularExpression.class::isInstance)) {
                 return null;
             }
