@@ -51,6 +51,8 @@ export class MessageHandling<Event extends Message> {
   readonly #abandoned: AbortSignal;
   /** Failed attempts by sequence: a broken connection doesn't start the count again. */
   readonly #failures = new Map<number, number>();
+  /** Why messages are to be parked, by sequence, as long as it can't be done: they are not handled again for that. */
+  readonly #givenUp = new Map<number, ParkingNote>();
   #outage: { error: string; tries: number } | undefined;
 
   /**
@@ -80,6 +82,8 @@ export class MessageHandling<Event extends Message> {
   async handle(delivery: Delivery, turn: Turn): Promise<Outcome> {
     const { claim } = turn;
     const { sequence } = delivery.stored;
+    const givenUp = this.#givenUp.get(sequence);
+    if (givenUp !== undefined) return this.#park(delivery, turn, givenUp);
     if (!claim.isSuspect(sequence)) return this.#try(delivery, turn);
     const attempts = claim.kills(sequence);
     if (attempts !== undefined) {
@@ -196,6 +200,7 @@ export class MessageHandling<Event extends Message> {
     try {
       await turn.parking.park(delivery.stored, note);
     } catch (error) {
+      this.#givenUp.set(delivery.stored.sequence, note);
       return this.#wait(error, turn);
     }
     return this.#finished(delivery);
@@ -204,6 +209,7 @@ export class MessageHandling<Event extends Message> {
   #finished({ stored }: Delivery): Outcome {
     this.#outage = undefined;
     this.#failures.delete(stored.sequence);
+    this.#givenUp.delete(stored.sequence);
     return 'finished';
   }
 

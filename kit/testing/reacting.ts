@@ -24,7 +24,7 @@ export type Bank = {
   broker: Broker;
   journal: Journal;
   /** Publishes a deposit of this amount, by which a handler knows it. Resolves with its sequence. */
-  deposit(key: string, amount: number): Promise<number>;
+  deposit(key: string, amount: number, words?: { traceparent: string }): Promise<number>;
   /** Publishes an event of another type. */
   withdraw(key: string, amount: number): Promise<number>;
   /** Publishes anything under a key's subject. */
@@ -64,7 +64,12 @@ export async function openBank(url: string, service = `bank${randomUUID().slice(
   await journal.ensure();
   const versions = new Map<string, number>();
 
-  async function publish(key: string, type: typeof MoneyDepositedSchema | typeof MoneyWithdrawnSchema, amount: number) {
+  async function publish(
+    key: string,
+    type: typeof MoneyDepositedSchema | typeof MoneyWithdrawnSchema,
+    amount: number,
+    traceparent = '',
+  ) {
     const version = (versions.get(key) ?? 0) + 1;
     versions.set(key, version);
     const headers = eventHeaders({
@@ -77,7 +82,7 @@ export async function openBank(url: string, service = `bank${randomUUID().slice(
       correlationId: `correlation of ${key}`,
       causationId: 'test',
       actor: 'test',
-      traceparent: '',
+      traceparent,
       tracestate: '',
     });
     const data = toBinary(type, create(type, { accountId: key, amount: BigInt(amount) }));
@@ -96,7 +101,7 @@ export async function openBank(url: string, service = `bank${randomUUID().slice(
     broker,
     journal,
     reaction,
-    deposit: (key, amount) => publish(key, MoneyDepositedSchema, amount),
+    deposit: (key, amount, words) => publish(key, MoneyDepositedSchema, amount, words?.traceparent),
     withdraw: (key, amount) => publish(key, MoneyWithdrawnSchema, amount),
     raw: async (key, data) => (await broker.js.publish(subjectOf(service, 'account', key), data)).seq,
     consumer(handle, { broker: own = broker, logger = silent, ...options } = {}) {
