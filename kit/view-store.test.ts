@@ -1,0 +1,233 @@
+import { randomUUID } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
+import type { Db } from 'mongodb';
+import { expect, onTestFinished, test } from 'vitest';
+import { type MoneyDeposited, MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
+import { EventTypes, type RecordedEvent } from './event.ts';
+import { partitionOf } from './partitions.ts';
+import { startProxy } from './testing/proxy.ts';
+import { sharedMongoUri } from './testing/servers.ts';
+import { ownDatabase } from './testing/viewing.ts';
+import { collectionOf, type Stored, type View } from './view.ts';
+import { SupersededError, ViewLostError, ViewStore } from './view-store.ts';
+
+type Amounts = { amounts: number[] };
+
+const view: View<Amounts, MoneyDeposited> = {
+  name: 'amounts',
+  version: 1,
+  sources: [{ journal: { service: 'bank', stream: 'BANK', maxBytes: 1_000_000 }, aggregate: 'account' }],
+  types: new EventTypes([MoneyDepositedSchema]),
+  project: (document, { data }) => ({ amounts: [...(document?.amounts ?? []), Number(data.amount)] }),
+};
+
+/** The key's event of this version; its amount and its sequence are the version too. */
+function deposited(key: string, version: number): RecordedEvent<MoneyDeposited> {
+  return {
+    id: `${key}.${version}`,
+    type: MoneyDepositedSchema.typeName,
+    source: 'bank',
+    key,
+    time: new Date(version),
+    version,
+    correlationId: '',
+    causationId: '',
+    actor: '',
+    traceparent: '',
+    tracestate: '',
+    stream: 'BANK',
+    partition: partitionOf(key),
+    sequence: version,
+    subject: `bank.event.${partitionOf(key)}.account.${key}`,
+    data: create(MoneyDepositedSchema, { accountId: key, amount: BigInt(version) }),
+  };
+}
+
+const never = () => Promise.reject(new Error('an event was refused'));
+
+async function found(db: Db, id: string): Promise<Stored<Amounts> | null> {
+  return db.collection<Stored<Amounts>>(collectionOf(view)).findOne({ _id: id });
+}
+
+/** A store whose connection stops between its look at the documents and its write, once; `written` says how it ended. */
+async function slowStore(uri: string, changes: Partial<typeof view> = {}) {
+  const { pathname } = new URL(uri);
+  const proxy = await startProxy(new URL(uri).origin === 'null' ? uri.slice(0, -pathname.length) : uri);
+  onTestFinished(() => proxy.close());
+  let stopped = false;
+  const reading = Promise.withResolvers<void>();
+  const store = new ViewStore<Amounts>(
+    {
+      ...view,
+      project: (document, event) => {
+        if (!stopped) proxy.hold('requests');
+        stopped = true;
+        reading.resolve();
+        return view.project(document, event as RecordedEvent<MoneyDeposited>);
+      },
+      ...changes,
+    } as View<Amounts>,
+    ownDatabase(`${proxy.url}${pathname}`),
+  );
+  return { store, proxy, hasRead: reading.promise };
+}
+
+function storeOf(db: Db): ViewStore<Amounts> {
+  return new ViewStore(view as View<Amounts>, db);
+}
+
+test('a write that is based on a document that was changed meanwhile is made again', async () => {
+  const uri = sharedMongoUri();
+  const db = ownDatabase(uri);
+  const quick = storeOf(db);
+  const slow = await slowStore(uri);
+  const { claim } = await quick.claim('both');
+  await quick.write([deposited('anna', 1), deposited('bert', 1)], claim, never);
+  const behindAndAhead = [deposited('anna', 2), deposited('bert', 2), deposited('bert', 3)];
+  const written = slow.store.write(behindAndAhead, claim, never);
+  await slow.hasRead;
+  await quick.write([deposited('anna', 2), deposited('anna', 3), deposited('bert', 2)], claim, never);
+  slow.proxy.release('requests');
+  await written;
+  expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 2, 3], applied: { BANK: 3 } });
+  expect(await found(db, 'bert')).toMatchObject({ amounts: [1, 2, 3], applied: { BANK: 3 } });
+});
+
+test('two that insert the same document at the same time make one, with what both have', async () => {
+  const uri = sharedMongoUri();
+  const db = ownDatabase(uri);
+  const quick = storeOf(db);
+  const slow = await slowStore(uri);
+  const { claim } = await quick.claim('both');
+  const written = slow.store.write([deposited('anna', 1), deposited('anna', 2)], claim, never);
+  await slow.hasRead;
+  await quick.write([deposited('anna', 1)], claim, never);
+  slow.proxy.release('requests');
+  await written;
+  expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 2], applied: { BANK: 2 } });
+});
+
+test('events that come a second time, also late and behind newer ones, change nothing', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = storeOf(db);
+  const { claim } = await store.claim('me');
+  await store.write([deposited('anna', 1), deposited('anna', 2), deposited('anna', 3)], claim, never);
+  const before = await found(db, 'anna');
+  await store.write([deposited('anna', 1), deposited('anna', 2)], claim, never);
+  await store.write([deposited('anna', 1)], claim, never);
+  expect(await found(db, 'anna')).toEqual(before);
+});
+
+test('whoever lost the view to another owner can write neither documents nor checkpoints', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = storeOf(db);
+  const { claim: mine } = await store.claim('me');
+  await store.raise(new Map([[4, { BANK: 7 }]]), mine);
+  const { claim: theirs } = await store.claim('they');
+  await expect(store.write([deposited('anna', 1)], mine, never)).rejects.toThrow(SupersededError);
+  await expect(store.raise(new Map([[4, { BANK: 9 }]]), mine)).rejects.toThrow(SupersededError);
+  expect(await found(db, 'anna')).toBeNull();
+  expect((await store.checkpoints()).get(4)).toMatchObject({ positions: { BANK: 7 } });
+  await store.write([deposited('anna', 1)], theirs, never);
+});
+
+test('a checkpoint never falls', async () => {
+  const store = storeOf(ownDatabase(sharedMongoUri()));
+  const { claim } = await store.claim('me');
+  await store.raise(new Map([[4, { BANK: 7, OTHER: 3 }]]), claim);
+  await store.raise(new Map([[4, { BANK: 5 }]]), claim);
+  expect((await store.checkpoints()).get(4)?.positions).toEqual({ BANK: 7, OTHER: 3 });
+});
+
+test('after a drop neither a document nor a checkpoint of before can come into the new view', async () => {
+  const uri = sharedMongoUri();
+  const db = ownDatabase(uri);
+  const store = storeOf(db);
+  const slow = await slowStore(uri);
+  const { claim: before } = await store.claim('me');
+  // Knows nothing of the first event, as somebody does who goes on while the view is dropped.
+  const written = slow.store.write([deposited('anna', 2)], before, never);
+  await slow.hasRead;
+  await db.dropCollection(collectionOf(view));
+  const { claim: after } = await store.claim('me');
+  slow.proxy.release('requests');
+  await written;
+  expect(await found(db, 'anna')).toMatchObject({ amounts: [2] });
+  await expect(store.raise(new Map([[partitionOf('anna'), { BANK: 2 }]]), before)).rejects.toThrow(ViewLostError);
+  await expect(store.write([deposited('anna', 3)], before, never)).rejects.toThrow(ViewLostError);
+  await store.write([deposited('anna', 1), deposited('anna', 2)], after, never);
+  expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 2], applied: { BANK: 2 } });
+  expect((await store.checkpoints()).get(partitionOf('anna'))?.positions).toEqual({});
+});
+
+test('where only the checkpoints were removed, the documents of before are removed with them', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = storeOf(db);
+  const { claim } = await store.claim('me');
+  await store.write([deposited('anna', 1)], claim, never);
+  await db.collection(collectionOf(view)).deleteMany({ positions: { $exists: true } });
+  await store.claim('me');
+  expect(await found(db, 'anna')).toBeNull();
+});
+
+test('a bulk whose connection breaks has not been written', async () => {
+  const uri = sharedMongoUri();
+  const db = ownDatabase(uri);
+  const slow = await slowStore(uri);
+  const { claim } = await storeOf(db).claim('me');
+  const written = slow.store.write([deposited('anna', 1)], claim, never);
+  written.catch(() => {});
+  await slow.hasRead;
+  slow.proxy.cut();
+  await expect(written).rejects.toThrow();
+  expect(await found(db, 'anna')).toBeNull();
+});
+
+test('a document that a unique index of the view refuses is not tried for ever', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = new ViewStore<Amounts>(
+    { ...view, indexes: [{ key: { amounts: 1 }, unique: true, sparse: true }] } as View<Amounts>,
+    db,
+  );
+  const { claim } = await store.claim('me');
+  await store.write([deposited('anna', 1)], claim, never);
+  await expect(store.write([deposited('bert', 1)], claim, never)).rejects.toThrow('bert');
+});
+
+test('an event that the projection throws at is refused with its later ones, and the others are written', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = new ViewStore<Amounts>(
+    {
+      ...view,
+      project: (document, event) => {
+        if (event.version === 2 && event.key === 'anna') throw new TypeError('a bug');
+        return view.project(document, event as RecordedEvent<MoneyDeposited>);
+      },
+    } as View<Amounts>,
+    db,
+  );
+  const { claim } = await store.claim('me');
+  const refused: string[] = [];
+  const events = [deposited('anna', 1), deposited('bert', 2), deposited('anna', 2), deposited('anna', 3)];
+  await store.write(events, claim, async ({ event, error }) => {
+    refused.push(`${event.id} ${error instanceof Error ? error.message : error}`);
+  });
+  expect(refused).toEqual(['anna.2 a bug', 'anna.3 undefined']);
+  expect(await found(db, 'anna')).toMatchObject({ amounts: [1], applied: { BANK: 1 } });
+  expect(await found(db, 'bert')).toMatchObject({ amounts: [2] });
+});
+
+test('an event of a version that makes no document leaves the one that is there as it is', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = new ViewStore<Amounts>(
+    {
+      ...view,
+      project: (document, event) =>
+        event.version === 2 ? undefined : view.project(document, event as RecordedEvent<MoneyDeposited>),
+    } as View<Amounts>,
+    db,
+  );
+  const { claim } = await store.claim(randomUUID());
+  await store.write([deposited('anna', 1), deposited('anna', 2), deposited('anna', 3)], claim, never);
+  expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 3], applied: { BANK: 3 } });
+});
