@@ -13,7 +13,6 @@ import { headers, InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
-import { isOutage } from './outages.ts';
 import { ensureStream, type JournalDeclaration, journalStream } from './streams.ts';
 import { recordPublish } from './telemetry/metrics.ts';
 
@@ -49,6 +48,11 @@ export class ConflictError extends Error {
   override name = 'ConflictError';
 }
 
+/** The stream takes nothing more, and loses nothing that it has, until it is given more room. */
+class StreamFullError extends UnavailableError {
+  override name = 'StreamFullError';
+}
+
 /** How long a first and a repeated publish may take: both together stay under the 2 s in which a caller gets its answer. */
 const PUBLISH_TIMEOUT_MS = 1_000;
 const REPEAT_TIMEOUT_MS = 600;
@@ -78,7 +82,7 @@ export class Journal {
    * where an earlier try of the same append had stored it already.
    * @throws ConflictError when the subject's last message is not the expected one.
    * @throws UnavailableError when the broker does not answer; the event may or may not have been stored. Also when
-   *   the stream is full: it takes no event more until it is given more room.
+   *   the stream is full; then it has not.
    */
   async append(append: Append): Promise<Appended> {
     const started = performance.now();
@@ -96,7 +100,9 @@ export class Journal {
     try {
       return await this.#appended(append, PUBLISH_TIMEOUT_MS);
     } catch (error) {
-      if (!(error instanceof UnavailableError) || !isOutage(error.cause)) throw error;
+      // Without a cause there was no connection, and nothing was sent.
+      const isUnknown = error instanceof UnavailableError && error.cause !== undefined;
+      if (!isUnknown || error instanceof StreamFullError) throw error;
     }
     // It may have been stored although no answer came. The same id can't be stored twice.
     return this.#appended(append, REPEAT_TIMEOUT_MS);
@@ -108,7 +114,7 @@ export class Journal {
     } catch (error) {
       const { code } = apiErrorOf(error) ?? {};
       if (code !== undefined && LOST_THE_RACE.has(code)) return this.#ownOrConflict(append, error);
-      if (code === STREAM_IS_FULL) throw new UnavailableError(`stream ${this.stream} is full`, { cause: error });
+      if (code === STREAM_IS_FULL) throw new StreamFullError(`stream ${this.stream} is full`, { cause: error });
       throw error;
     }
   }
