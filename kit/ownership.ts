@@ -46,7 +46,8 @@ export class Ownership {
   #bucket: KV | undefined;
   #end: AbortController | undefined;
   #beating: Promise<void> = Promise.resolve();
-  #looking: Promise<void> = Promise.resolve();
+  #looks = 0;
+  #latestLook = 0;
   #close: () => void = () => {};
 
   constructor(
@@ -90,7 +91,6 @@ export class Ownership {
     this.#end.abort();
     this.#close();
     await this.#beating;
-    await this.#looking;
     this.#own([]);
     try {
       await this.#bucket?.delete(this.#key(this.member));
@@ -119,13 +119,13 @@ export class Ownership {
     while (!signal.aborted) {
       await delay(this.#options.heartbeatMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      try {
-        await this.#say();
-        await this.#look();
-      } catch (error) {
-        // The broker is away, and with it everything that could be owned.
-        this.#logger.warn({ err: error, service: this.#service }, 'who owns what can not be asked now');
-      }
+      // With the broker everything is away that could be owned.
+      if (!this.#broker.connected()) continue;
+      const unanswered = (error: unknown) =>
+        this.#logger.warn({ err: error, service: this.#service }, 'the broker does not say who owns what');
+      await this.#say().catch(unanswered);
+      // Not waited for: an answer that never comes must not keep the next heartbeat back.
+      void this.#look().catch(unanswered);
     }
   }
 
@@ -133,13 +133,9 @@ export class Ownership {
     await this.#bucket?.put(this.#key(this.member), '');
   }
 
-  /** One look after the other: an older one must not have the last word. */
-  #look(): Promise<void> {
-    this.#looking = this.#looking.catch(() => {}).then(() => this.#lookNow());
-    return this.#looking;
-  }
-
-  async #lookNow(): Promise<void> {
+  /** Looks who is there, and owns what follows from it. One that hangs must not have the last word. */
+  async #look(): Promise<void> {
+    const look = ++this.#looks;
     const before = this.#heard;
     const heard = await this.#heartbeats();
     const others = [...heard].filter(([member]) => member !== this.member);
@@ -148,11 +144,11 @@ export class Ownership {
         before.has(member) && before.get(member) !== revision ? true : this.#isThere(member),
       ),
     );
+    if (look < this.#latestLook || this.#end?.signal.aborted !== false) return;
+    this.#latestLook = look;
     this.#heard = heard;
     const members = others.flatMap(([member], index) => (there[index] ? [member] : []));
-    if (this.#end?.signal.aborted === false) {
-      this.#own(allPartitions.filter((partition) => ownerOf(partition, [this.member, ...members]) === this.member));
-    }
+    this.#own(allPartitions.filter((partition) => ownerOf(partition, [this.member, ...members]) === this.member));
   }
 
   /** Members whose heartbeat has not expired, with its revision. */
