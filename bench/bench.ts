@@ -1,0 +1,70 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Started } from '#kit/process.ts';
+import type { Figure, FigureName } from './figures.ts';
+
+/** How much is measured. */
+export type Sizes = {
+  /** Orders placed in one run. */
+  orders: number;
+  /** How often each of two that are compared has its turn. */
+  rounds: number;
+  /** Orders that are placed and looked for, one every 5 ms. */
+  visible: number;
+  few: number;
+  many: number;
+  /** Calls in one run on orders that are there. */
+  calls: number;
+  starts: number;
+};
+
+export const fullSizes: Sizes = {
+  orders: 8_000,
+  rounds: 3,
+  visible: 4_000,
+  few: 1_000,
+  many: 100_000,
+  calls: 3_000,
+  starts: 5,
+};
+
+export const quickSizes: Sizes = {
+  orders: 1_000,
+  rounds: 1,
+  visible: 400,
+  few: 500,
+  many: 5_000,
+  calls: 500,
+  starts: 1,
+};
+
+/** What a measurement is given. */
+export type Bench = {
+  sizes: Sizes;
+  /** Its own, empty. */
+  directory: string;
+  /** Whatever it starts, to be stopped when it is over. */
+  started: Started;
+  /** Tells people how far it has come. */
+  say(line: string): void;
+};
+
+/** Measures some figures that stand on the same servers. */
+export type Measurement = { names: readonly FigureName[]; run(bench: Bench): Promise<Figure[]> };
+
+/** Runs a measurement, and stops what it started, whatever comes of it. */
+export async function measured(
+  { names, run }: Measurement,
+  { directory, sizes, say, started }: Bench,
+): Promise<Figure[]> {
+  const own = new Started();
+  // A measurement that is interrupted is stopped with the whole.
+  started.add(names[0] ?? '', () => own.stop());
+  const place = join(directory, names[0] ?? '');
+  await mkdir(place);
+  try {
+    return await run({ directory: place, sizes, say, started: own });
+  } finally {
+    await own.stop();
+  }
+}

@@ -1,0 +1,70 @@
+import { rounded } from './statistics.ts';
+
+/** One measured figure. What stands beside name, value and unit says how it was measured. */
+export type Figure = { name: string; value: number; unit: string; [detail: string]: unknown };
+
+export type Target = { atLeast: number } | { atMost: number };
+
+type Known = { unit: string; says: string; target?: Target };
+
+/** Every figure that there is, in the order of the table. */
+export const figures = {
+  place_order_per_s: { unit: '1/s', says: 'PlaceOrder through the gRPC door, 64 in flight, synced journal' },
+  place_order_p50_ms: { unit: 'ms', says: 'the same, half of the calls' },
+  place_order_p99_ms: { unit: 'ms', says: 'the same, 99 of 100 calls' },
+  cpu_us_per_order: { unit: 'us', says: 'the same, CPU of all processes but the load generator' },
+  place_order_vs_publish: {
+    unit: 'ratio',
+    says: 'the same against a bare Node loop that publishes the same bytes',
+    target: { atLeast: 0.7 },
+  },
+  place_order_vs_echo: {
+    unit: 'ratio',
+    says: "with the broker's default sync, against a bare grpc-js echo",
+    target: { atLeast: 0.5 },
+  },
+  visible_p50_ms: {
+    unit: 'ms',
+    says: 'from call to readable in the view at 200 orders/s, synced',
+    target: { atMost: 5 },
+  },
+  visible_p99_ms: { unit: 'ms', says: 'the same, 99 of 100 orders', target: { atMost: 20 } },
+  rebuild_events_per_s: { unit: '1/s', says: 'a view from an empty database', target: { atLeast: 15_000 } },
+  load_cost_ratio: {
+    unit: 'ratio',
+    says: 'deciding on an order that is not in memory: many orders against few',
+    target: { atMost: 1.3 },
+  },
+  get_order_ratio: { unit: 'ratio', says: 'GetOrder: many orders against few', target: { atMost: 1.5 } },
+  list_orders_ratio: { unit: 'ratio', says: 'ListOrders: many orders against few', target: { atMost: 1.5 } },
+  rss_mb: { unit: 'MB', says: 'memory of the platform process after many orders', target: { atMost: 350 } },
+  startup_ms: { unit: 'ms', says: 'from nothing to ready, binaries in place', target: { atMost: 3_000 } },
+} as const satisfies Record<string, Known>;
+
+export type FigureName = keyof typeof figures;
+
+export const figureNames = Object.keys(figures) as FigureName[];
+
+/** A figure with the unit and the target that it has. */
+export function figure(name: FigureName, value: number, details: Record<string, unknown> = {}): Figure {
+  const { unit, target }: Known = figures[name];
+  const met = target === undefined ? {} : { target, met: isMet(value, target) };
+  return { name, value: rounded(value), unit, ...met, ...details };
+}
+
+export function isMet(value: number, target: Target): boolean {
+  return 'atLeast' in target ? value >= target.atLeast : value <= target.atMost;
+}
+
+/** The figures as people read them. */
+export function table(measured: readonly Figure[]): string {
+  const rows = measured.map(({ name, value, unit }) => {
+    const { says, target }: Known = figures[name as FigureName];
+    const bound = target === undefined ? 'shown' : 'atLeast' in target ? `>= ${target.atLeast}` : `<= ${target.atMost}`;
+    const met = target === undefined ? '' : isMet(value, target) ? 'met' : 'MISSED';
+    return [name, `${value} ${unit}`, bound, met, says];
+  });
+  const all = [['figure', 'value', 'target', '', 'what it is'], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n');
+}

@@ -1,0 +1,68 @@
+/** `npm run bench`: measures, one JSON line per figure on stdout, a table on stderr. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { runProcess, StartError, type Started } from '#kit/process.ts';
+import { type Bench, fullSizes, type Measurement, measured, quickSizes } from './bench.ts';
+import { type Figure, figureNames, table } from './figures.ts';
+import { loadGenerator } from './load.ts';
+import { placing, placingAgainstEcho } from './measures/placing.ts';
+
+const HELP = `Measures the platform on servers of its own, which are removed at the end.
+
+npm run bench                           everything, about ten minutes
+npm run bench -- --quick                the same on a small scale, to see that it works
+npm run bench -- --only NAME[,NAME...]  these figures, and others that are measured with them
+
+Figures: ${figureNames.join(', ')}
+`;
+
+const measurements: readonly Measurement[] = [placing, placingAgainstEcho];
+
+await runProcess(async (started) => {
+  const { quick, only } = options();
+  await loadGenerator();
+  const bench = await makeBench(quick, started);
+  const wanted = measurements.filter(({ names }) => names.some((name) => only?.includes(name) ?? true));
+  const all: Figure[] = [];
+  for (const measurement of wanted) {
+    bench.say(`measuring ${measurement.names.join(', ')}`);
+    for (const figure of await measured(measurement, bench)) {
+      all.push(figure);
+      process.stdout.write(`${JSON.stringify(figure)}\n`);
+    }
+  }
+  process.stderr.write(`\n${table(all)}\n`);
+  await started.stop();
+});
+
+function options(): { quick: boolean; only: string[] | undefined } {
+  try {
+    const { values } = parseArgs({
+      options: { quick: { type: 'boolean' }, only: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    });
+    if (values.help === true) {
+      process.stdout.write(HELP);
+      process.exit(0);
+    }
+    const only = values.only?.split(',');
+    const unknown = only?.find((name) => !figureNames.some((known) => known === name));
+    if (unknown !== undefined) throw new Error(`there is no figure ${unknown}`);
+    return { quick: values.quick ?? false, only };
+  } catch (error) {
+    throw new StartError(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
+  }
+}
+
+async function makeBench(quick: boolean, started: Started): Promise<Bench> {
+  const directory = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
+  started.add('the directory', () => rm(directory, { recursive: true, force: true }));
+  const began = performance.now();
+  return {
+    sizes: quick ? quickSizes : fullSizes,
+    directory,
+    started,
+    say: (line) => process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${line}\n`),
+  };
+}

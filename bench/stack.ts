@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Broker, connectBroker } from '#kit/broker.ts';
+import { freePort } from '#kit/local/free-port.ts';
+import { type LeashedServer, startLeashed } from '#kit/local/leash.ts';
+import { startMongodb } from '#kit/local/mongodb.ts';
+import { startNats } from '#kit/local/nats.ts';
+import type { Started } from '#kit/process.ts';
+import { cpuSeconds } from './usage.ts';
+
+export const project = join(import.meta.dirname, '..');
+
+/** A platform with servers of its own, each in a process of its own. */
+export type Stack = {
+  natsUrl: string;
+  mongodbUri: string;
+  /** `host:port` of the gRPC door. */
+  grpc: string;
+  broker: Broker;
+  platformPid(): number;
+  /** Ends the platform in order and starts it again: nothing is in its memory then. */
+  restartPlatform(): Promise<void>;
+  stopPlatform(): Promise<void>;
+  /** Until every view of the orders shows all of them. */
+  settled(): Promise<void>;
+  /** CPU seconds that each process has used so far. */
+  cpu(): Promise<Record<'platform' | 'broker' | 'database', number>>;
+};
+
+export type StackOptions = {
+  /** Whether an order is on disk when it is acknowledged. */
+  syncAlways: boolean;
+  environment?: Record<string, string>;
+};
+
+/** Starts broker, database and platform, as `npm start` has them, on free ports. */
+export async function startStack(
+  directory: string,
+  { syncAlways, environment = {} }: StackOptions,
+  started: Started,
+): Promise<Stack> {
+  const nats = await startNats({ directory: join(directory, 'nats'), syncAlways });
+  started.add('broker', nats.stop);
+  const mongodb = await startMongodb({ directory: join(directory, 'mongodb') });
+  started.add('database', mongodb.stop);
+  const grpcPort = await freePort();
+  const start = () =>
+    startProgram(directory, 'platform', ['gateway/start.ts'], 'Causeway is ready', {
+      NATS_URL: nats.url,
+      MONGODB_URI: mongodb.url,
+      GATEWAY_GRPC_PORT: String(grpcPort),
+      GATEWAY_HTTP_PORT: '0',
+      RATE_LIMIT: '0',
+      ...environment,
+    });
+  let platform = await start();
+  started.add('platform', () => platform.stop());
+  const broker = await connectBroker({ url: nats.url, name: 'bench' });
+  started.add('connection', broker.close);
+  return {
+    natsUrl: nats.url,
+    mongodbUri: mongodb.url,
+    grpc: `127.0.0.1:${grpcPort}`,
+    broker,
+    platformPid: () => platform.pid,
+    stopPlatform: () => platform.stop(),
+    restartPlatform: async () => {
+      await platform.stop();
+      platform = await start();
+    },
+    settled: () => settled(broker),
+    cpu: async () => {
+      const [ofPlatform, ofBroker, ofDatabase] = await Promise.all(
+        [platform.pid, nats.pid, mongodb.pid].map(cpuSeconds),
+      );
+      return { platform: ofPlatform ?? 0, broker: ofBroker ?? 0, database: ofDatabase ?? 0 };
+    },
+  };
+}
+
+/** Runs a program of this project until it is stopped, or until this process ends. */
+export function startProgram(
+  directory: string,
+  name: string,
+  words: readonly string[],
+  isReadyWhenItSays: string,
+  environment: Record<string, string> = {},
+): Promise<LeashedServer> {
+  const own = join(directory, name);
+  const settings = Object.entries({ LOG_LEVEL: 'warn', ...environment, CAUSEWAY_DATA: own });
+  return startLeashed({
+    name,
+    directory: own,
+    command: 'env',
+    arguments: [
+      ...settings.map(([setting, value]) => `${setting}=${value}`),
+      process.execPath,
+      ...words.map((word) => (word.endsWith('.ts') ? join(project, word) : word)),
+    ],
+    isReady: async () => (await readFile(join(own, `${name}.log`), 'utf8')).includes(isReadyWhenItSays),
+  });
+}
+
+const LOOK_MS = 20;
+
+async function settled({ manager }: Broker): Promise<void> {
+  for (;;) {
+    const consumers = await Array.fromAsync(manager.consumers.list('ORDERS'));
+    const views = consumers.filter(({ config }) => config.durable_name !== undefined);
+    if (views.length > 0 && views.every((view) => view.num_pending === 0 && view.num_ack_pending === 0)) return;
+    await delay(LOOK_MS);
+  }
+}
