@@ -1,18 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { DescMethod, Registry } from '@bufbuild/protobuf';
+import type { DescMethod } from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { CallError } from '../errors.ts';
 import type { Door } from './door.ts';
 import { connectError, type PassedOnError } from './errors.ts';
 import type { GrpcServerOptions, RunningServer } from './grpc-server.ts';
+import { explainMalformed, understood } from './malformed.ts';
 import { CORRELATION_HEADER, correlationIdOf, type Incoming, type Pipeline, ServerStopping } from './pipeline.ts';
 
 export type HttpServerOptions = GrpcServerOptions & {
-  /** Types that may stand in a google.protobuf.Any, for JSON. */
-  registry?: Registry;
   serveMetrics(request: IncomingMessage, response: ServerResponse): void;
 };
 
@@ -35,7 +34,12 @@ export async function startHttpServer(
     // gRPC itself has a server of its own; over HTTP/1.1 its trailers could not be sent.
     grpc: false,
     readMaxBytes: options.maxRequestBytes,
-    jsonOptions: options.registry === undefined ? {} : { registry: options.registry },
+    // A misspelled request_id, or a status that there is not, must not pass for one that was left out.
+    jsonOptions: {
+      ignoreUnknownFields: false,
+      ...(options.registry === undefined ? {} : { registry: options.registry }),
+    },
+    requestGate: explainMalformed,
     fallback: (request, response) => operate(request as IncomingMessage, response as ServerResponse, options),
   });
   const server =
@@ -79,6 +83,7 @@ type Request = Parameters<Door['messages']['unary']>[1];
 
 function unary(door: Door, method: DescMethod, pipeline: Pipeline) {
   return async (request: Request, context: HandlerContext) => {
+    understood(context);
     try {
       return await pipeline.unary(method, incomingOf(context), (call) => door.messages.unary(method, request, call));
     } catch (error) {
@@ -89,6 +94,7 @@ function unary(door: Door, method: DescMethod, pipeline: Pipeline) {
 
 function serverStream(door: Door, method: DescMethod, pipeline: Pipeline, stopping: AbortSignal) {
   return async function* (request: Request, context: HandlerContext) {
+    understood(context);
     try {
       yield* pipeline.stream(method, incomingOf(context, stopping), (call) =>
         door.messages.stream(method, request, call),
@@ -120,6 +126,9 @@ async function operate(request: IncomingMessage, response: ServerResponse, optio
     const { ready, reasons } = await options.health();
     return answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', reasons });
   }
+  // As Connect's clients expect it: a method that there is not is UNIMPLEMENTED on every protocol.
+  if (request.method === 'POST')
+    return answer(response, 501, { code: 'unimplemented', message: `there is no ${path}` });
   answer(response, 404, { code: 'not_found', message: `there is nothing at ${path}` });
 }
 

@@ -1,0 +1,29 @@
+import { Code, ConnectError, createContextKey, type HandlerContext } from '@connectrpc/connect';
+import { invalid } from '../errors.ts';
+import { connectError } from './errors.ts';
+
+const isUnderstood = createContextKey(false);
+
+/** Notes that a call's request was read: what fails from here on is not the fault of its bytes. */
+export function understood({ values }: HandlerContext): void {
+  values.set(isUnderstood, true);
+}
+
+/**
+ * Called before a request is read. The library has its own words for bytes that are no such message: INTERNAL for
+ * protobuf, INVALID_ARGUMENT without details for JSON. Nothing of ours is asked then, but the call's signal is aborted
+ * with the error before it is sent, and there it is made to say what it says at the gRPC door.
+ */
+export function explainMalformed(context: HandlerContext): void {
+  const { signal, values, method } = context;
+  const explain = () => {
+    const error: unknown = signal.reason;
+    if (!(error instanceof ConnectError) || values.get(isUnderstood)) return;
+    if (error.code !== Code.Internal && error.code !== Code.InvalidArgument) return;
+    const said = error.code === Code.InvalidArgument ? `: ${error.rawMessage}` : '';
+    const description = `the request is not an encoded ${method.input.typeName}${said}`;
+    const { code, message, rawMessage, details } = connectError(invalid(method.input.name, description));
+    Object.assign(error, { code, message, rawMessage, details });
+  };
+  signal.addEventListener('abort', explain, { once: true });
+}
