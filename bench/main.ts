@@ -7,7 +7,10 @@ import { runProcess, StartError, type Started } from '#kit/process.ts';
 import { type Bench, fullSizes, type Measurement, measured, quickSizes } from './bench.ts';
 import { type Figure, figureNames, table } from './figures.ts';
 import { loadGenerator } from './load.ts';
+import { growth } from './measures/growth.ts';
 import { placing, placingAgainstEcho } from './measures/placing.ts';
+import { startup } from './measures/startup.ts';
+import { visible } from './measures/visible.ts';
 
 const HELP = `Measures the platform on servers of its own, which are removed at the end.
 
@@ -18,7 +21,7 @@ npm run bench -- --only NAME[,NAME...]  these figures, and others that are measu
 Figures: ${figureNames.join(', ')}
 `;
 
-const measurements: readonly Measurement[] = [placing, placingAgainstEcho];
+const measurements: readonly Measurement[] = [placing, placingAgainstEcho, visible, growth, startup];
 
 await runProcess(async (started) => {
   const { quick, only } = options();

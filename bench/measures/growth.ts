@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { DescMethod } from '@bufbuild/protobuf';
+import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import type { Bench, Measurement } from '../bench.ts';
+import { type Figure, type FigureName, figure } from '../figures.ts';
+import { runLoad } from '../load.ts';
+import { resultOf } from '../program.ts';
+import type { RebuildResult } from '../rebuild.ts';
+import { bearer, cancelOrder, getOrder, listOrders, placeOrder } from '../requests.ts';
+import { type Stack, startStack } from '../stack.ts';
+import { median, rounded } from '../statistics.ts';
+import { residentMegabytes } from '../usage.ts';
+
+const ORDERS_PER_CUSTOMER = 20;
+const IN_FLIGHT = 64;
+/** Few, so that a call's time is the platform's and not the queue's. */
+const IN_FLIGHT_COMPARED = 8;
+const ROUNDS = 5;
+
+/** A platform that holds so many orders. */
+type Filled = { stack: Stack; customers: string[]; orders: string[]; seconds: number };
+
+/** What becomes slower, or larger, with the number of orders. */
+export const growth: Measurement = {
+  names: ['load_cost_ratio', 'get_order_ratio', 'list_orders_ratio', 'rss_mb', 'rebuild_events_per_s'],
+  async run(bench) {
+    const few = await filled(bench, 'few', bench.sizes.few);
+    const many = await filled(bench, 'many', bench.sizes.many);
+    const rss = figure('rss_mb', await residentMegabytes(many.stack.platformPid()), {
+      orders: bench.sizes.many,
+      placed_per_s: rounded(bench.sizes.many / many.seconds),
+    });
+    // What has just been placed is in memory; what is asked for now is not to be.
+    await Promise.all([few.stack.restartPlatform(), many.stack.restartPlatform()]);
+    const { getOrder: get, listOrders: list, cancelOrder: cancel } = OrderService.method;
+    const ratios = [
+      await compared(bench, 'get_order_ratio', get, few, many, ({ orders }) => picked(orders, getOrder)),
+      await compared(bench, 'list_orders_ratio', list, few, many, ({ customers }) => picked(customers, listOrders)),
+      await compared(bench, 'load_cost_ratio', cancel, few, many, cancelled()),
+    ];
+    await many.stack.settled();
+    return [...ratios, rss, await rebuilt(many.stack)];
+
+    function picked(from: readonly string[], request: (id: string) => Uint8Array): Uint8Array[] {
+      return Array.from({ length: bench.sizes.calls }, () =>
+        request(from[Math.floor(Math.random() * from.length)] ?? ''),
+      );
+    }
+
+    /** Each order once: one that was decided on is in memory. */
+    function cancelled(): (of: Filled) => Uint8Array[] {
+      const perRound = Math.floor(bench.sizes.few / (ROUNDS + 1));
+      return ({ orders }) => orders.splice(0, perRound).map(cancelOrder);
+    }
+  },
+};
+
+/** A platform on which so many orders were placed, with its views as far. */
+async function filled(bench: Bench, name: string, count: number): Promise<Filled> {
+  const stack = await startStack(join(bench.directory, name), { syncAlways: false }, bench.started);
+  const customers = Array.from({ length: count / ORDERS_PER_CUSTOMER }, (_, index) => `customer-${index}`);
+  const orders = Array.from({ length: count }, () => randomUUID());
+  const { seconds } = await runLoad(bench.directory, {
+    address: stack.grpc,
+    method: OrderService.method.placeOrder,
+    messages: orders.map((orderId, index) =>
+      placeOrder({ orderId, customerId: customers[index % customers.length] ?? '' }),
+    ),
+    inFlight: IN_FLIGHT,
+    authorization: await bearer('bench', 'operator'),
+  });
+  await stack.settled();
+  bench.say(`${count} orders placed in ${seconds.toFixed(1)} s, and shown by the views`);
+  return { stack, customers, orders, seconds };
+}
+
+/** The same calls to both in turn; the first turn warms up. */
+async function compared(
+  bench: Bench,
+  name: FigureName,
+  method: DescMethod,
+  few: Filled,
+  many: Filled,
+  messages: (of: Filled) => Uint8Array[],
+): Promise<Figure> {
+  const authorization = await bearer('bench', 'operator');
+  const timed = async (of: Filled) => {
+    const { p50Ms } = await runLoad(bench.directory, {
+      address: of.stack.grpc,
+      method,
+      messages: messages(of),
+      inFlight: IN_FLIGHT_COMPARED,
+      authorization,
+    });
+    return p50Ms;
+  };
+  const times: { few: number; many: number }[] = [];
+  for (let round = 0; round <= ROUNDS; round++) times.push({ few: await timed(few), many: await timed(many) });
+  const [ofFew, ofMany] = (['few', 'many'] as const).map((which) => median(times.slice(1).map((each) => each[which])));
+  const value = (ofMany ?? Number.NaN) / (ofFew ?? Number.NaN);
+  bench.say(`${name}: ${value.toFixed(2)}`);
+  return figure(name, value, {
+    few: bench.sizes.few,
+    many: bench.sizes.many,
+    few_p50_ms: rounded(ofFew ?? Number.NaN),
+    many_p50_ms: rounded(ofMany ?? Number.NaN),
+    in_flight: IN_FLIGHT_COMPARED,
+    rounds: ROUNDS,
+  });
+}
+
+async function rebuilt(stack: Stack): Promise<Figure> {
+  await stack.stopPlatform();
+  // Another path is another database, and an empty one.
+  const words = [stack.natsUrl, `${stack.mongodbUri}/rebuilt`];
+  const { events, documents, seconds, cpuSeconds } = await resultOf<RebuildResult>('rebuild.ts', words);
+  return figure('rebuild_events_per_s', events / seconds, {
+    events,
+    documents,
+    seconds: rounded(seconds),
+    cpu_us: rounded((cpuSeconds / events) * 1_000_000),
+  });
+}
