@@ -76,13 +76,13 @@ export const accountAggregate: Aggregate<AccountCommand, Account, AccountEvent, 
   },
 };
 
-/** A command as its owner sends it, with a request id that is the same for the same content unless another is given. */
+/** A command as its owner sends it: the same command is the same request, unless it is given another id. */
 export function accountRequest(
   command: AccountCommand,
   { requestId, caller = 'anna' }: { requestId?: string; caller?: string } = {},
 ): CommandRequest<AccountCommand> {
   const content = JSON.stringify(command, (_, value) => (typeof value === 'bigint' ? String(value) : value));
-  const id = requestId ?? content;
+  const id = requestId ?? ('amount' in command ? `${command.type} ${command.amount}` : command.type);
   return {
     key: command.accountId,
     command,
