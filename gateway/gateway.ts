@@ -35,13 +35,18 @@ export async function startGateway(
 ): Promise<{ grpcPort: number; httpPort: number }> {
   const identity = new Identity(identitySettings(settings));
   const pipeline = new Pipeline({ identity, limit: callLimit(settings.rateLimit), logger });
-  const common = { host: settings.host, tls: tlsFiles(settings), maxRequestBytes: MAX_REQUEST_BYTES, health };
+  const common = {
+    host: settings.host,
+    tls: tlsFiles(settings),
+    maxRequestBytes: MAX_REQUEST_BYTES,
+    registry: eventRegistry,
+    health,
+  };
   const grpc = await startGrpcServer(doors, pipeline, { ...common, port: settings.grpcPort });
   started.add('the gRPC door', grpc.stop);
   const http = await startHttpServer(doors, pipeline, {
     ...common,
     port: settings.httpPort,
-    registry: eventRegistry,
     serveMetrics: telemetry.serveMetrics,
   });
   started.add('the HTTP door', http.stop);

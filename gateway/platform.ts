@@ -1,4 +1,4 @@
-import type { Service } from '#kit/lifecycle.ts';
+import { becomesReady, type Service } from '#kit/lifecycle.ts';
 import { hasSampleData, masterKey, type PlatformSettings, platformSettings } from '#kit/platform-settings.ts';
 import type { Started } from '#kit/process.ts';
 import { openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
@@ -37,16 +37,13 @@ export async function startPlatform(
     started.add(name, backend.close);
     backends.push(backend);
   }
-  return startGateway(
-    {
-      doors: backends.flatMap(({ doors }) => doors),
-      health: () => healthOfAll(backends),
-      logger: log('gateway', settings.logLevel),
-      telemetry,
-    },
-    settings,
-    started,
-  );
+  const logger = log('gateway', settings.logLevel);
+  const health = () => healthOfAll(backends);
+  const doors = backends.flatMap((backend) => backend.doors);
+  const ports = await startGateway({ doors, health, logger, telemetry }, settings, started);
+  const { ready, reasons } = await becomesReady(health);
+  if (!ready) logger.warn({ reasons }, 'started, and not ready yet');
+  return ports;
 }
 
 async function startService(

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Broker } from './broker.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
@@ -41,4 +42,21 @@ async function problem(what: string, request: Promise<unknown>): Promise<string[
   } catch (error) {
     return [`${what}: ${error instanceof Error ? error.message : error}`];
   }
+}
+
+const READY_TIMEOUT_MS = 5_000;
+const READY_INTERVAL_MS = 20;
+
+/**
+ * Waits until all is ready, so that whoever is told "ready" can call at once; for 5 s at most, because a part that is
+ * away when a process starts is no reason not to start. Answers with how it stands then.
+ */
+export async function becomesReady(health: () => Promise<Health>): Promise<Health> {
+  const latest = performance.now() + READY_TIMEOUT_MS;
+  let found = await health();
+  while (!found.ready && performance.now() < latest) {
+    await delay(READY_INTERVAL_MS);
+    found = await health();
+  }
+  return found;
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { DescMethod } from '@bufbuild/protobuf';
+import { createRegistry, type DescMethod, type Registry } from '@bufbuild/protobuf';
 import {
   Metadata,
   type MethodDefinition,
@@ -27,6 +27,8 @@ export type GrpcServerOptions = {
   maxRequestBytes: number;
   /** Paths of a certificate chain and its key, PEM. */
   tls?: { certificate: string; key: string } | undefined;
+  /** Types that may stand in a google.protobuf.Any: for JSON, and for those who ask by reflection. */
+  registry?: Registry;
   health(): Promise<Health>;
 };
 
@@ -70,6 +72,7 @@ export async function startGrpcServer(
   addReflection(
     server,
     doors.map(({ service }) => service),
+    options.registry ?? createRegistry(),
   );
   const health = new HealthImplementation();
   health.addToServer(server);

@@ -1,12 +1,15 @@
-import { type DescFile, type DescService, toBinary } from '@bufbuild/protobuf';
+import { type DescFile, type DescService, type Registry, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type { Server } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 
-/** Lets clients ask a server for its contracts: reflection v1 and v1alpha, as grpcurl, buf curl and others use it. */
-export function addReflection(server: Server, services: readonly DescService[]): void {
+/**
+ * Lets clients ask a server for its contracts: reflection v1 and v1alpha, as grpcurl, buf curl and others use it.
+ * @param registry types that no contract of a service names, because they come in a google.protobuf.Any.
+ */
+export function addReflection(server: Server, services: readonly DescService[], registry: Registry): void {
   const files = new Map<string, DescFile>();
-  for (const { file } of services) collect(file, files);
+  for (const { file } of [...services, ...registry]) collect(file, files);
   const fileDescriptorProtos = [...files.values()].map(({ proto }) =>
     Buffer.from(toBinary(FileDescriptorProtoSchema, proto)),
   );
