@@ -1,10 +1,13 @@
 import { type Db, MongoClient } from 'mongodb';
+import { UnavailableError } from './errors.ts';
+import { isOutage } from './outages.ts';
 
 /** A service's database, and how the client to it is closed. */
 export type Database = { db: Db; close(): Promise<void> };
 
 /** A caller gets its answer within 2 s where the database is away. */
 const SELECTION_TIMEOUT_MS = 1_200;
+const QUERY_TIMEOUT_MS = 1_500;
 const SOCKET_TIMEOUT_MS = 10_000;
 const POOL_SIZE = 20;
 
@@ -23,6 +26,23 @@ export function connectDatabase(uri: string, service: string): Database {
     ignoreUndefined: true,
   });
   return { db: client.db(databaseName(uri, service)), close: () => client.close() };
+}
+
+/**
+ * The database's answer to a query. One that hangs is not waited for: the driver itself gives up only after 10 s.
+ * @throws UnavailableError where it is away, or does not answer within 1.5 s.
+ */
+export async function queried<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new UnavailableError('the database does not answer')), QUERY_TIMEOUT_MS);
+  try {
+    return await Promise.race([answer, late]);
+  } catch (error) {
+    if (error instanceof UnavailableError || !isOutage(error)) throw error;
+    throw new UnavailableError('the database is away', { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Name of a service's database under an address. */

@@ -7,7 +7,6 @@ const OUTAGES = new Set([
   'MongoServerSelectionError',
   'MongoTopologyClosedError',
   'MongoNotConnectedError',
-  'MongoOperationTimeoutError',
   'MongoPoolClearedError',
   'PoolClearedOnNetworkError',
   'ConnectionError',

@@ -14,12 +14,12 @@ import {
 import type { Collection, Db } from 'mongodb';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import { answered, type Broker } from './broker.ts';
+import { queried } from './database.ts';
 import type { ParkingNote } from './dead-letters.ts';
 import { CallError, invalid, PermanentError, UnavailableError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
 import { storedFromConsumer } from './journal.ts';
 import type { Health } from './lifecycle.ts';
-import { isOutage } from './outages.ts';
 import { ParkedKeys } from './parked-keys.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
 import type { PersonalData } from './personal-data.ts';
@@ -40,15 +40,16 @@ const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 /** A turn that lasted so long was a good one: the next retry comes quickly again. */
 const GOOD_TURN_MS = 5_000;
-/** How often it is looked whether the checkpoints are still there and the consumers still deliver. */
 const WATCH_MS = 2_000;
+/** The server's error code (nats-server, errors.json) for a consumer that exists with other settings. */
+const CONSUMER_DIFFERS = 10_148;
 const ON_ITS_WAY_MS = 200;
 /** How long a query waits before it asks whether the position it waits for can exist, and how far the view has come. */
 const LOOK_MS = 50;
 /** How long a query waits at most, whatever its caller's deadline. */
 const MAX_WAIT_MS = 10_000;
-/** How long a query may take in the database: its caller gets an answer within 2 s. */
-const QUERY_TIMEOUT_MS = 1_500;
+/** How long a view may be interrupted before a query that waits for it is told to come again. */
+const INTERRUPTED_MS = 1_000;
 
 /** One partition of one journal, and how far it has come into the view. */
 type Lane = {
@@ -89,10 +90,11 @@ class DeliveryGapError extends Error {
  */
 export class Projection<Document extends object> {
   readonly view: View<Document>;
-  /** For queries; what takes longer than a query may, fails. */
+  /** For queries. */
   readonly collection: Collection<Stored<Document>>;
   readonly #parts: ProjectionParts;
   readonly #name: string;
+  readonly #watchMs: number;
   readonly #store: ViewStore<Document>;
   readonly #lanes: Lane[];
   /** The packages of the event types that the view looks at, without their versions. */
@@ -100,17 +102,20 @@ export class Projection<Document extends object> {
   readonly #waiters = new Set<Waiter>();
   #parked: ParkedKeys | undefined;
   #problem: string | undefined = 'not started';
+  #interruptedAt = 0;
   #stop: AbortController | undefined;
   #turn: AbortController | undefined;
   #claim: Claim | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(view: View<Document>, parts: ProjectionParts) {
+  /** @param watchMs how often it is looked whether the checkpoints are still there and the consumers still deliver. */
+  constructor(view: View<Document>, parts: ProjectionParts, { watchMs = WATCH_MS }: { watchMs?: number } = {}) {
     this.view = view;
+    this.#watchMs = watchMs;
     this.#parts = parts;
     this.#name = `${parts.service}-${collectionOf(view)}`;
     this.#store = new ViewStore(view, parts.db);
-    this.collection = parts.db.collection<Stored<Document>>(collectionOf(view), { timeoutMS: QUERY_TIMEOUT_MS });
+    this.collection = parts.db.collection<Stored<Document>>(collectionOf(view));
     this.#packages = new Set(view.types.names().map(packageOf));
     const streams = new Set(view.sources.map(({ journal }) => journal.stream));
     this.#lanes = [...streams].flatMap((stream) =>
@@ -129,6 +134,7 @@ export class Projection<Document extends object> {
   start(): void {
     const stop = new AbortController();
     this.#stop = stop;
+    this.#interruptedAt = performance.now();
     this.#running = this.#keepFollowing(stop.signal);
   }
 
@@ -178,11 +184,16 @@ export class Projection<Document extends object> {
       if (signal.aborted || performance.now() > latest) {
         throw new CallError('DEADLINE_EXCEEDED', `${this.view.name} has not come to ${stream} ${target} yet`);
       }
-      if (this.#problem !== undefined) throw new UnavailableError(`view ${this.view.name} is interrupted`);
+      if (this.#isInterrupted()) throw new UnavailableError(`view ${this.view.name} is interrupted`);
       if (!exists) await this.#mustExist(lane, target, field);
       exists = true;
       if (await this.#hasPassed(lane)) return;
     }
+  }
+
+  /** Most interruptions are over before a query has to be told of them. */
+  #isInterrupted(): boolean {
+    return this.#problem !== undefined && performance.now() - this.#interruptedAt > INTERRUPTED_MS;
   }
 
   /** Waits a little for the position. What this process has in memory counts only while the view is what it was. */
@@ -258,6 +269,7 @@ export class Projection<Document extends object> {
           await this.#standBy(signal);
           continue;
         }
+        if (this.#problem === undefined) this.#interruptedAt = performance.now();
         this.#problem = error instanceof Error ? error.message : String(error);
         this.#parts.logger.warn(
           { err: error, view: this.view.name },
@@ -278,7 +290,7 @@ export class Projection<Document extends object> {
     this.#problem = undefined;
     let before = '';
     while (!signal.aborted) {
-      await delay(WATCH_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
+      await delay(this.#watchMs * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {
         const checkpoints = await this.#store.checkpoints();
@@ -367,7 +379,14 @@ export class Projection<Document extends object> {
       max_ack_pending: PREFETCH * 4,
       ack_wait: 60_000_000_000,
     };
-    await consumers.add(lane.stream, config);
+    try {
+      await consumers.add(lane.stream, config);
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_DIFFERS) throw error;
+      // An older program's. How far the view has come is not its business, so it can be made anew.
+      await consumers.delete(lane.stream, lane.consumer);
+      await consumers.add(lane.stream, config);
+    }
   }
 
   async #pull(lane: Lane, turn: AbortController, deliver: (message: JsMsg) => void): Promise<void> {
@@ -473,7 +492,7 @@ export class Projection<Document extends object> {
   async #watch(claim: Claim, signal: AbortSignal): Promise<void> {
     let before: number[] = [];
     while (!signal.aborted) {
-      await delay(WATCH_MS, undefined, { signal }).catch(() => {});
+      await delay(this.#watchMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       await this.#store.checkClaim(claim);
       const infos = await this.#consumerInfos();
@@ -498,16 +517,6 @@ export class Projection<Document extends object> {
 }
 
 const BEHIND: ParkingNote = { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 };
-
-/** What the database answers to a query; that it does not answer is an outage. */
-async function queried<Answer>(answer: Promise<Answer>): Promise<Answer> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isOutage(error)) throw new UnavailableError('the database does not answer', { cause: error });
-    throw error;
-  }
-}
 
 /** Whether the consumer has delivered what did not come here, or delivers nothing although it could. */
 function isSilent({ next }: Lane, info: ConsumerInfo | undefined): boolean {

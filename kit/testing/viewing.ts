@@ -42,16 +42,18 @@ export function ownDatabase(uri: string): Db {
 }
 
 /** A projection of the bank's accounts; not started, and stopped when the test ends. */
-export function projectionOf<Document extends object = AccountDocument>(
+export function projectionOf(
   bank: Bank,
   db: Db,
   {
-    view = accountsView(bank) as View<Document>,
+    view = accountsView(bank),
     broker = bank.broker,
-  }: { view?: View<Document>; broker?: Broker } = {},
-): Projection<Document> {
+    watchMs = 200,
+  }: { view?: AccountView; broker?: Broker; watchMs?: number } = {},
+): Projection<AccountDocument> {
   const personalData = { find: async () => undefined };
-  const projection = new Projection(view, { service: bank.service, broker, db, personalData, logger: silent });
+  const parts = { service: bank.service, broker, db, personalData, logger: silent };
+  const projection = new Projection<AccountDocument>(view, parts, { watchMs });
   onTestFinished(() => projection.stop());
   return projection;
 }

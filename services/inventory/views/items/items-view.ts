@@ -9,6 +9,7 @@ import {
   ItemRestockedSchema,
 } from '#gen/causeway/inventory/v1/events_pb.js';
 import { type Item, ItemSchema } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
+import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
 import type { Projection } from '#kit/projection.ts';
 import { journalOf } from '#kit/streams.ts';
@@ -31,6 +32,8 @@ export const itemsView: View<ItemDocument, ItemListed | ItemPriceChanged | ItemR
   version: 1,
   sources: [{ journal: journalOf('inventory'), aggregate: 'item' }],
   types: new EventTypes([ItemListedSchema, ItemPriceChangedSchema, ItemRestockedSchema]),
+  // For pages by sku, on a database that orders nothing by _id alone; checkpoints have no revision.
+  indexes: [{ key: { _id: 1, revision: 1 } }],
   project(item, { data, time, version }) {
     const available = (item?.available ?? 0) + data.quantity;
     const changed = { available, version, updatedAt: time };
@@ -51,11 +54,11 @@ export async function listItems(
   after: string,
   pageSize: number,
 ): Promise<{ items: Stored<ItemDocument>[]; next: string }> {
-  const found = await collection
+  const page = collection
     .find({ _id: { $gt: after }, revision: { $gte: 1 } } as object)
     .sort({ _id: 1 })
-    .limit(pageSize + 1)
-    .toArray();
+    .limit(pageSize + 1);
+  const found = await queried(page.toArray());
   const items = found.slice(0, pageSize) as Stored<ItemDocument>[];
   return { items, next: found.length > pageSize ? (items.at(-1)?._id ?? '') : '' };
 }

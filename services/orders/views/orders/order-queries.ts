@@ -1,5 +1,6 @@
 import type { Filter } from 'mongodb';
 import type { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
 import type { Stored } from '#kit/view.ts';
@@ -23,11 +24,11 @@ export async function listOrders(
     revision: { $gte: 1 },
     ...(pageToken === '' ? {} : after(pageToken)),
   } as Filter<Stored<OrderDocument>>;
-  const found = await collection
+  const page = collection
     .find(filter)
     .sort({ placedAt: -1, _id: -1 })
-    .limit(pageSize + 1)
-    .toArray();
+    .limit(pageSize + 1);
+  const found = await queried(page.toArray());
   const orders = found.slice(0, pageSize) as Stored<OrderDocument>[];
   const last = orders.at(-1);
   return { orders, nextPageToken: found.length > pageSize && last !== undefined ? tokenOf(last) : '' };
