@@ -32,8 +32,10 @@ export type TestPlatformOptions = {
 /** The whole platform in the test's process, on free ports; stopped when the test, or its file, ends. */
 export async function testPlatform(options: TestPlatformOptions = {}): Promise<TestPlatform> {
   const started = new Started();
+  // Asked for first, so that it ends last: a platform whose broker is gone takes its time to stop.
+  const broker = options.nats ?? ownNats();
   atTheEnd(() => started.stop());
-  const nats = options.nats ?? (await ownNats());
+  const nats = await broker;
   const mongodbUri = options.mongodbUri ?? sharedMongoUri();
   const environment = { GATEWAY_GRPC_PORT: '0', GATEWAY_HTTP_PORT: '0', RATE_LIMIT: '0', ...options.environment };
   const settings = readSettings(allSettings, environment);

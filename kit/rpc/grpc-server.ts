@@ -10,7 +10,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
+import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
 import type { CallError } from '../errors.ts';
 import type { Health } from '../lifecycle.ts';
 import { asBuffer } from './bytes.ts';
@@ -39,6 +39,8 @@ export type RunningServer = {
 };
 
 const HEALTH_INTERVAL_MS = 1_000;
+/** While it is not ready, whoever waits for it is told soon after it is. */
+const UNREADY_INTERVAL_MS = 100;
 const DRAIN_MS = 5_000;
 const KEEPALIVE_MS = 30_000;
 
@@ -188,15 +190,27 @@ async function bind(server: Server, { host, port, tls }: GrpcServerOptions): Pro
 /** Answers grpc.health.v1 for each service, and for the server as a whole under the empty name. */
 function keepHealth(health: HealthImplementation, doors: readonly Door[], ask: () => Promise<Health>): () => void {
   const names = ['', ...doors.map(({ service }) => service.typeName)];
+  let said: ServingStatus | undefined;
+  // Only what is new: whoever watches is sent all that is set.
+  const say = (status: ServingStatus) => {
+    if (status === said) return;
+    said = status;
+    for (const name of names) health.setStatus(name, status);
+  };
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
   const look = async () => {
     const { ready } = await ask().catch(() => ({ ready: false }));
-    for (const name of names) health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING');
+    if (stopped) return;
+    say(ready ? 'SERVING' : 'NOT_SERVING');
+    timer = setTimeout(look, ready ? HEALTH_INTERVAL_MS : UNREADY_INTERVAL_MS);
   };
+  say('NOT_SERVING');
   void look();
-  const timer = setInterval(look, HEALTH_INTERVAL_MS);
   return () => {
-    clearInterval(timer);
-    for (const name of names) health.setStatus(name, 'NOT_SERVING');
+    stopped = true;
+    clearTimeout(timer);
+    say('NOT_SERVING');
   };
 }
 

@@ -32,7 +32,9 @@ function check(client: HealthClient, service: string): Promise<string> {
 }
 
 test.each(['', OrderService.typeName, InventoryService.typeName])('%j says that it serves', async (service) => {
-  expect(await check(healthClient(), service)).toBe('SERVING');
+  const client = healthClient();
+
+  await expect.poll(() => check(client, service)).toBe('SERVING');
 });
 
 test('the health of a service that there is not is not found', async () => {
@@ -42,7 +44,10 @@ test('the health of a service that there is not is not found', async () => {
 });
 
 test('who watches is told when the broker goes away, when it is back, and when the platform stops', async () => {
-  const watching = healthClient().watch({ service: OrderService.typeName });
+  const client = healthClient();
+  await expect.poll(() => check(client, OrderService.typeName)).toBe('SERVING');
+  const watching = client.watch({ service: OrderService.typeName });
+  onTestFinished(() => watching.cancel());
   const answers = watching[Symbol.asyncIterator]();
   const next = async () => (await answers.next()).value?.status;
 
