@@ -235,6 +235,8 @@ export class Projection<Document extends object> {
   /** @throws CallError for a position that is in the future, or in another partition. */
   async #mustExist({ stream, partition }: Lane, sequence: number, field: string): Promise<void> {
     const { manager } = this.#parts.broker;
+    // No stream comes so far, and the broker can't be asked: what stands for it here is not the number that was given.
+    if (!Number.isSafeInteger(sequence)) throw invalid(field, `${stream} has not come to it`);
     const message = await answered(this.#parts.broker, () => manager.streams.getMessage(stream, { seq: sequence }));
     if (message === null) throw invalid(field, `${stream} has not come to ${sequence}`);
     const actual = parseSubject(message.subject)?.partition;
