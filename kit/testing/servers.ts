@@ -70,7 +70,7 @@ async function ownServer(start: (directory: string, port?: number) => Promise<Lo
   let directory: string | undefined;
   atTheEnd(async () => {
     await running?.kill();
-    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true, maxRetries: 3 });
   });
   const own = await ownDirectory();
   directory = own;

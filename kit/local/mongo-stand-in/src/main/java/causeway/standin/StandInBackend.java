@@ -10,6 +10,9 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.h2.mvstore.MVStore;
 
 /** All databases over one store. A write is answered once it is in the store's file, if the store has one. */
@@ -32,7 +35,11 @@ final class StandInBackend extends AbstractMongoBackend {
         }
     };
 
+    /** Drop or move collections: a write to one that is being dropped would fail in the middle. */
+    private static final Set<String> ALONE = Set.of("drop", "dropdatabase", "renamecollection");
+
     private final MVStore store;
+    private final ReadWriteLock collections = new ReentrantReadWriteLock();
     private final Map<String, StandInDatabase> databases = new ConcurrentHashMap<>();
 
     StandInBackend(MVStore store) {
@@ -43,10 +50,14 @@ final class StandInBackend extends AbstractMongoBackend {
 
     @Override
     public Document handleCommand(Channel channel, String database, String command, Document query) {
+        String name = command.toLowerCase(Locale.ROOT);
+        Lock lock = ALONE.contains(name) ? collections.writeLock() : collections.readLock();
+        lock.lock();
         try {
             return super.handleCommand(channel, database, command, query);
         } finally {
-            if (store.getFileStore() != null && !READS.contains(command.toLowerCase(Locale.ROOT))) {
+            lock.unlock();
+            if (store.getFileStore() != null && !READS.contains(name)) {
                 store.commit();
             }
         }

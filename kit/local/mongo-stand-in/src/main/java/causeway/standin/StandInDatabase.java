@@ -16,6 +16,7 @@ import io.netty.channel.Channel;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.h2.mvstore.MVMap;
 import org.h2.mvstore.MVStore;
 import org.h2.mvstore.type.LongDataType;
@@ -52,9 +53,67 @@ final class StandInDatabase extends AbstractSynchronizedMongoDatabase<Long> {
         return switch (command.toLowerCase(java.util.Locale.ROOT)) {
             case "aggregate" -> AggregationInput.during(query,
                 () -> super.handleCommand(channel, command, query, databases, oplog));
+            case "insert" -> inserted(query, super.handleCommand(channel, command, query, databases, oplog));
+            case "update" -> Boolean.TRUE.equals(query.get("ordered"))
+                ? inOrder(query, one -> super.handleCommand(channel, command, one, databases, oplog))
+                : super.handleCommand(channel, command, query, databases, oplog);
+            case "drop" -> {
+                requireCollection((String) query.get(command));
+                yield super.handleCommand(channel, command, query, databases, oplog);
+            }
             case "dropindexes" -> dropIndexes((String) query.get(command), query.get("index"));
             default -> super.handleCommand(channel, command, query, databases, oplog);
         };
+    }
+
+    /** mongo-java-server's error has no code to know it by. */
+    private void requireCollection(String name) {
+        if (resolveCollection(name, false) == null) {
+            throw new MongoServerError(26, "NamespaceNotFound", "ns not found");
+        }
+    }
+
+    /** mongo-java-server counts the documents that it was given, MongoDB those that it took. */
+    private static Document inserted(Document command, Document reply) {
+        if (reply.get("writeErrors") instanceof List<?> errors) {
+            boolean ordered = Boolean.TRUE.equals(command.get("ordered"));
+            int given = ((Collection<?>) command.get("documents")).size();
+            reply.put("n", ordered ? ((Document) errors.get(0)).get("index") : (Object) (given - errors.size()));
+        }
+        return reply;
+    }
+
+    /** mongo-java-server goes on after an update that failed; where they are ordered, MongoDB does not. */
+    private static Document inOrder(Document command, UnaryOperator<Document> run) {
+        List<?> updates = (List<?>) command.get("updates");
+        int matched = 0;
+        int modified = 0;
+        List<Object> upserted = new ArrayList<>();
+        Document merged = new Document();
+        for (int i = 0; i < updates.size() && !merged.containsKey("writeErrors"); i++) {
+            Document one = command.clone();
+            one.put("updates", List.of(updates.get(i)));
+            Document reply = run.apply(one);
+            matched += (Integer) reply.get("n");
+            modified += (Integer) reply.get("nModified");
+            upserted.addAll(indexed(reply.get("upserted"), i));
+            if (reply.containsKey("writeErrors")) {
+                merged.put("writeErrors", indexed(reply.get("writeErrors"), i));
+            }
+        }
+        merged.append("n", matched).append("nModified", modified);
+        if (!upserted.isEmpty()) {
+            merged.put("upserted", upserted);
+        }
+        return merged.append("ok", 1.0);
+    }
+
+    private static List<Object> indexed(Object entries, int index) {
+        List<Object> result = new ArrayList<>();
+        if (entries instanceof Collection<?> several) {
+            several.forEach(entry -> result.add(((Document) entry).append("index", index)));
+        }
+        return result;
     }
 
     @Override
