@@ -520,18 +520,16 @@ describe('the state that an event carries', () => {
     expect(await journal.lastSequence()).toBe(0);
   });
 
-  test('that can not be decoded leads to no decision', async () => {
+  test.each([
+    ['Causeway-State', Buffer.of(0x0a, 0x7f).toString('base64')],
+    ['ce-version', 'two'],
+  ])('that can not be read, for its header %s, leads to no decision', async (name, value) => {
     await newHandler().handle(accountRequest(open()));
     const last = await journal.lastOnLeader(subject());
     if (last === undefined) throw new Error('nothing was stored');
-    last.headers.set('Causeway-State', Buffer.of(0x0a, 0x7f).toString('base64'));
-    await journal.append({
-      subject: subject(),
-      data: last.data,
-      headers: last.headers,
-      id: 'broken',
-      expectedSequence: 1,
-    });
+    const { headers, data } = last;
+    headers.set(name, value);
+    await journal.append({ subject: subject(), data, headers, id: 'broken', expectedSequence: 1 });
     await expect(newHandler().handle(accountRequest(deposit(5)))).rejects.toThrow(PermanentError);
   });
 });

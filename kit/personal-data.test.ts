@@ -22,6 +22,7 @@ import {
   sealed,
   unsealed,
 } from './personal-data.ts';
+import { startProxy } from './testing/proxy.ts';
 import { type OwnServer, ownNats } from './testing/servers.ts';
 
 const key = new DataKey('YW5uYQ.1', Buffer.alloc(32, 1));
@@ -199,6 +200,23 @@ describe('the keys of customers', () => {
     const data = keys[0]?.encrypt(Buffer.from('agreed'), 'here') ?? new Uint8Array();
     expect(new Set(keys.map(({ id }) => id)).size).toBe(1);
     for (const each of keys) expect(Buffer.from(each.decrypt(data, 'here')).toString()).toBe('agreed');
+  });
+
+  test('are those of the other process where it was first after all', async () => {
+    const proxy = await startProxy(nats.url);
+    const far = await connectBroker({ url: proxy.url, name: 'slow' });
+    const slow = await PersonalData.open(far, masterKey);
+    proxy.sent();
+    proxy.hold('answers');
+    const late = slow.keyOf('contested');
+    await expect.poll(() => proxy.sent()).toContain('MSG.GET');
+    const first = await personalData.keyOf('contested');
+    // Only now it hears that there is no key, and makes one.
+    proxy.release('answers');
+    const sealedThere = (await late).encrypt(Buffer.from('agreed'), 'here');
+    expect(Buffer.from(first.decrypt(sealedThere, 'here')).toString()).toBe('agreed');
+    await far.close();
+    await proxy.close();
   });
 
   test('stand in the bucket only as the master key wraps them', async () => {

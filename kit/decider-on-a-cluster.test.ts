@@ -1,0 +1,123 @@
+import { beforeAll, expect, test, vi } from 'vitest';
+import { type Broker, connectBroker } from './broker.ts';
+import { CommandHandler } from './decider.ts';
+import { CallError, UnavailableError } from './errors.ts';
+import { Journal } from './journal.ts';
+import { subjectOf } from './partitions.ts';
+import { PersonalData } from './personal-data.ts';
+import { journalOf } from './streams.ts';
+import { type AccountCommand, accountAggregate, accountRequest } from './testing/account.ts';
+import { type Node, startCluster } from './testing/cluster.ts';
+
+const MASTER_KEY = Buffer.alloc(32, 7);
+const declaration = journalOf('accounts', 64 * 1024 ** 2);
+
+let nodes: Node[];
+let brokers: Broker[];
+let keys: PersonalData[];
+
+beforeAll(async () => {
+  const cluster = await startCluster();
+  nodes = cluster.nodes;
+  const urls = nodes.map(({ url }) => url);
+  // Each process talks to another node first, and knows them all.
+  brokers = await Promise.all(
+    urls.map((_, node) =>
+      connectBroker({
+        url: [...urls.slice(node), ...urls.slice(0, node)].join(),
+        name: `process ${node}`,
+        replicas: 3,
+      }),
+    ),
+  );
+  const [first] = brokers;
+  if (first === undefined) throw new Error('there is no broker');
+  // Until the nodes have agreed on who leads.
+  await vi.waitFor(() => PersonalData.open(first, MASTER_KEY), { timeout: 30_000 });
+  await new Journal(declaration, first).ensure();
+  keys = await Promise.all(brokers.map((broker) => PersonalData.open(broker, MASTER_KEY)));
+  return async () => {
+    await Promise.all(brokers.map((broker) => broker.close()));
+    await cluster.close();
+  };
+});
+
+/** A handler as each of three processes would have it. */
+function handlers() {
+  return brokers.map((broker, process) => {
+    const ownKeys = keys[process];
+    if (ownKeys === undefined) throw new Error('there are no keys');
+    return new CommandHandler(new Journal(declaration, broker), accountAggregate, ownKeys);
+  });
+}
+
+const open = (accountId: string): AccountCommand => ({ type: 'OpenAccount', accountId, ownerName: 'Anna Karenina' });
+const deposit = (accountId: string, amount: number): AccountCommand => ({
+  type: 'Deposit',
+  accountId,
+  amount: BigInt(amount),
+});
+
+async function versions(accountId: string): Promise<number[]> {
+  const [broker] = brokers;
+  if (broker === undefined) throw new Error('there is no broker');
+  const stored = await new Journal(declaration, broker).history(subjectOf('accounts', 'account', accountId));
+  return stored.map(({ headers }) => Number(headers.get('ce-version')));
+}
+
+test('the same request a hundred times at once, on three nodes, is one event and one answer', async () => {
+  const processes = handlers();
+  for (let round = 0; round < 5; round++) {
+    const accountId = `same-${round}`;
+    const all = (command: AccountCommand) =>
+      Promise.all(Array.from({ length: 100 }, (_, index) => processes[index % 3]?.handle(accountRequest(command))));
+    for (const [index, command] of [open(accountId), deposit(accountId, 5)].entries()) {
+      const replies = (await all(command)).map((answer) => `${answer?.version} at ${answer?.position.sequence}`);
+      expect(new Set(replies).size).toBe(1);
+      expect(await versions(accountId)).toEqual([1, 2].slice(0, index + 1));
+    }
+  }
+});
+
+test('a refusal right after a deposit elsewhere is never made on what a replica has not heard yet', async () => {
+  const processes = handlers();
+  const [here] = processes;
+  for (let round = 0; round < 30; round++) {
+    const accountId = `fresh-${round}`;
+    await here?.handle(accountRequest(open(accountId)));
+    await here?.handle(accountRequest(deposit(accountId, 10)));
+    const answers = await Promise.all(
+      handlers().map((process, index) =>
+        process.handle(accountRequest({ type: 'Withdraw', accountId, amount: BigInt(index + 1) })),
+      ),
+    );
+    expect(answers.map(({ version }) => version).sort()).toEqual([3, 4, 5]);
+  }
+});
+
+test('while the node that leads is killed, commands go on elsewhere, nothing lost and nothing twice', async () => {
+  const processes = handlers();
+  const accountId = 'orphan';
+  await processes[0]?.handle(accountRequest(open(accountId)));
+  let acknowledged = 0;
+  const persist = async (process: number, one: number): Promise<void> => {
+    try {
+      await processes[process]?.handle(accountRequest(deposit(accountId, 1), { requestId: `${process} ${one}` }));
+      acknowledged++;
+    } catch (error) {
+      const mayTryAgain = error instanceof UnavailableError || (error instanceof CallError && error.code === 'ABORTED');
+      if (!mayTryAgain) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return persist(process, one);
+    }
+  };
+  const all = processes.map(async (_, process) => {
+    for (let one = 0; one < 15; one++) await persist(process, one);
+  });
+  await expect.poll(() => acknowledged, { interval: 1, timeout: 5_000 }).toBeGreaterThan(5);
+  const leader = (await brokers[0]?.manager.streams.info(declaration.stream))?.cluster?.leader;
+  await nodes.find(({ name }) => name === leader)?.kill();
+  await Promise.all(all);
+  expect(await versions(accountId)).toEqual(Array.from({ length: 46 }, (_, index) => index + 1));
+  expect((await processes[0]?.state(accountId))?.state).toMatchObject({ balance: 45n });
+});
