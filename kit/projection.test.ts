@@ -178,8 +178,9 @@ test('a view whose positions were lost gets every event again, and is as it was'
   expect(await again.find('anna')).toEqual(before);
 });
 
-test('a consumer that was deleted by hand is made again', async () => {
-  const { bank, projection } = await openedView();
+test('a consumer that was deleted by hand is made again, and nobody has to look for it', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const projection = projectionOf(bank, ownDatabase(sharedMongoUri()), { watchMs: 60_000 });
   projection.start();
   await reached(projection, bank, 'anna', await bank.deposit('anna', 1));
   await bank.broker.manager.consumers.delete(bank.journal.stream, consumerOf(bank, 'anna'));

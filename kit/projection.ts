@@ -23,7 +23,9 @@ import type { Health } from './lifecycle.ts';
 import { ParkedKeys } from './parked-keys.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
 import type { PersonalData } from './personal-data.ts';
+import { observedBatch } from './telemetry/batches.ts';
 import type { Logger } from './telemetry/logging.ts';
+import { countParked, recordDelay } from './telemetry/metrics.ts';
 import { type Checkpoint, collectionOf, type Stored, type View } from './view.ts';
 import { type Claim, type Refusal, SupersededError, ViewStore } from './view-store.ts';
 
@@ -157,7 +159,7 @@ export class Projection<Document extends object> {
 
   /** The document of this id. @throws UnavailableError where the database is away. */
   async find(id: string): Promise<Stored<Document> | undefined> {
-    const found = await queried(this.collection.findOne({ _id: id } as object));
+    const found = await queried(this.collection, () => this.collection.findOne({ _id: id } as object));
     return (found as Stored<Document> | null) ?? undefined;
   }
 
@@ -225,7 +227,7 @@ export class Projection<Document extends object> {
 
   async #checkpointOf({ partition }: Lane): Promise<Checkpoint | undefined> {
     const id = { _id: `checkpoint:${partition}` } as object;
-    const checkpoint = (await queried(this.collection.findOne(id))) as unknown as Checkpoint | null;
+    const checkpoint = (await queried(this.collection, () => this.collection.findOne(id))) as unknown as Checkpoint | null;
     const generation = this.#claim?.generations.get(partition);
     const isLost = checkpoint === null || (generation !== undefined && checkpoint.generation !== generation);
     if (isLost) this.#turn?.abort(new UnavailableError(`${collectionOf(this.view)} was dropped`));
@@ -425,7 +427,17 @@ export class Projection<Document extends object> {
 
   /** A batch from its messages to their acknowledgement: decode, fold and write, raise the checkpoints, acknowledge. */
   async #handle(batch: readonly Delivery[], claim: Claim): Promise<void> {
-    await this.#write(await this.#read(batch), batch, claim);
+    const stored = batch.map(({ message }) => storedFromConsumer(message));
+    await observedBatch(this.#name, stored, () => this.#handleBatch(batch, stored, claim));
+  }
+
+  async #handleBatch(
+    batch: readonly Delivery[],
+    stored: readonly StoredMessage[],
+    claim: Claim,
+  ): Promise<void> {
+    const events = await this.#read(stored);
+    await this.#write(events, batch, claim);
     const last = new Map(batch.map(({ lane, message }) => [lane, message]));
     const raised = new Map<number, Record<string, number>>();
     for (const [lane, message] of last) {
@@ -437,11 +449,12 @@ export class Projection<Document extends object> {
     }
     await this.#store.raise(raised, claim);
     for (const message of last.values()) message.ack();
+    recordDelay(this.view.name, events);
   }
 
   /** The events in a batch, without those that were parked or are none of the view's business. */
-  async #read(batch: readonly Delivery[]): Promise<RecordedEvent[]> {
-    const readings = await Promise.all(batch.map(({ message }) => this.#decode(storedFromConsumer(message))));
+  async #read(batch: readonly StoredMessage[]): Promise<RecordedEvent[]> {
+    const readings = await Promise.all(batch.map((message) => this.#decode(message)));
     const events: RecordedEvent[] = [];
     for (const reading of readings) {
       if (reading === undefined) continue;
@@ -488,6 +501,7 @@ export class Projection<Document extends object> {
     const { stream, subject, sequence } = message;
     this.#parts.logger.error({ view: this.view.name, stream, subject, sequence, ...note }, 'parked');
     await this.#parked?.park(message, note);
+    countParked(this.#name, note.reason);
   }
 
   /** Ends the turn where the view was dropped or taken over, though no event comes, and where messages stay away. */

@@ -1,18 +1,34 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Message } from '@bufbuild/protobuf';
+import { type Consumer, DeliverPolicy } from '@nats-io/jetstream';
 import type { Db } from 'mongodb';
-import type { Broker } from './broker.ts';
-import { PermanentError, UnavailableError } from './errors.ts';
+import { answered, type Broker } from './broker.ts';
+import { queried } from './database.ts';
+import { UnavailableError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
-import { Journal } from './journal.ts';
+import { Journal, storedFromConsumer } from './journal.ts';
+import type { Health } from './lifecycle.ts';
+import { isOutage } from './outages.ts';
 import { subjectOf } from './partitions.ts';
 import type { PersonalData } from './personal-data.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { type Checkpoint, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
 
-export type ReplicaParts = { broker: Broker; db: Db; personalData: PersonalData; logger: Logger };
+export type ReplicaParts = {
+  broker: Broker;
+  db: Db;
+  personalData: Pick<PersonalData, 'find'>;
+  logger: Logger;
+};
 
 /** How long a look-up waits for an event that is known to stand in the journal. */
 const CATCH_UP_MS = 1_500;
+const PREFETCH = 500;
+/** A request for messages is made anew after this, and a silent consumer looked for after two of the broker's beats. */
+const PULL_EXPIRES_MS = 5_000;
+const BEAT_MS = 1_000;
+const RETRY_MIN_MS = 100;
+const RETRY_MAX_MS = 2_000;
 
 /**
  * A small view that every process holds in memory too, so that a command needs no database. It begins with what the
@@ -25,7 +41,11 @@ export class Replica<Document extends object, Event extends Message = Message> {
   readonly #aggregate: string;
   readonly #documents = new Map<string, { document: Document; sequence: number }>();
   readonly #waiters = new Set<() => void>();
-  #reading: AsyncGenerator<StoredMessage> | undefined;
+  /** Sequence of the last message that was read. */
+  #position = 0;
+  #problem: string | undefined = 'not started';
+  #stop: AbortController | undefined;
+  #running: Promise<void> = Promise.resolve();
 
   constructor(view: View<Document, Event>, parts: ReplicaParts) {
     const [source, ...others] = view.sources;
@@ -36,24 +56,30 @@ export class Replica<Document extends object, Event extends Message = Message> {
     this.#journal = new Journal(source.journal, parts.broker);
   }
 
-  /** Loads what there is and follows from there. */
+  /** Loads what there is; follows from there, whatever happens, until it is stopped. */
   async start(): Promise<void> {
-    const from = await this.#load().catch((error) => {
+    this.#position = await this.#load().catch((error) => {
       this.#parts.logger.warn(
         { err: error, view: this.#view.name },
         'the view can not be loaded; reading the journal from its start',
       );
       return 0;
     });
-    this.#reading = this.#journal.read(`${this.#journal.declaration.service}.event.*.${this.#aggregate}.*`, from + 1);
-    this.#follow(this.#reading).catch((error) => {
-      this.#parts.logger.error({ err: error, view: this.#view.name }, 'the view is not followed any more');
-    });
+    const stop = new AbortController();
+    this.#stop = stop;
+    this.#running = this.#keepFollowing(stop.signal);
   }
 
+  /** Lets go of its consumer. */
   async stop(): Promise<void> {
-    // A generator that waits for its next message returns only after it; nobody has to wait for that.
-    void this.#reading?.return(undefined);
+    this.#stop?.abort();
+    await this.#running;
+  }
+
+  health(): Health {
+    return this.#problem === undefined
+      ? { ready: true, reasons: [] }
+      : { ready: false, reasons: [`${this.#view.name} in memory: ${this.#problem}`] };
   }
 
   /**
@@ -85,24 +111,82 @@ export class Replica<Document extends object, Event extends Message = Message> {
     throw new UnavailableError(`${this.#view.name} has not caught up with its journal`);
   }
 
+  /** What the database has of the view; resolves with the sequence up to which that is all there is. */
   async #load(): Promise<number> {
-    const collection = this.#parts.db.collection<Stored<Document> & Checkpoint>(collectionOf(this.#view));
+    const { stream } = this.#journal;
+    const collection = this.#parts.db.collection<{ _id: string }>(collectionOf(this.#view));
     const ids = checkpointIds();
-    const found = (await collection.find({}).toArray()) as unknown as (Stored<Document> & Checkpoint)[];
-    const checkpoints = found.filter(({ _id }) => ids.includes(_id));
-    for (const document of found) {
-      if (ids.includes(document._id)) continue;
-      this.#documents.set(document._id, { document, sequence: document.applied[this.#journal.stream] ?? 0 });
+    // In this order: the documents are then never older than the checkpoints say.
+    const checkpoints = (await queried(collection, () => collection.find({ _id: { $in: ids } }).toArray())) as unknown as Checkpoint[];
+    const documents = await queried(collection, () => collection.find({ _id: { $nin: ids } }).toArray());
+    const generations = new Set(checkpoints.map(({ generation }) => generation));
+    for (const document of documents as unknown as Stored<Document>[]) {
+      if (!generations.has(document.generation)) continue;
+      this.#documents.set(document._id, { document, sequence: document.applied[stream] ?? 0 });
     }
-    if (checkpoints.length < ids.length) return 0;
-    return Math.min(...checkpoints.map(({ positions }) => positions[this.#journal.stream] ?? 0));
+    return checkpoints.length < ids.length
+      ? 0
+      : Math.min(...checkpoints.map(({ positions }) => positions[stream] ?? 0));
   }
 
-  async #follow(messages: AsyncIterable<StoredMessage>): Promise<void> {
-    for await (const message of messages) {
-      await this.#apply(message);
-      for (const wake of this.#waiters) wake();
+  async #keepFollowing(signal: AbortSignal): Promise<void> {
+    let wait = RETRY_MIN_MS;
+    while (!signal.aborted) {
+      const before = this.#position;
+      try {
+        await this.#follow(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#problem = error instanceof Error ? error.message : String(error);
+        this.#parts.logger.warn(
+          { err: error, view: this.#view.name },
+          'the view in memory is interrupted, and goes on',
+        );
+        if (this.#position > before) wait = RETRY_MIN_MS;
+        await delay(wait, undefined, { signal }).catch(() => {});
+        wait = Math.min(wait * 2, RETRY_MAX_MS);
+      }
     }
+  }
+
+  /** Follows with a consumer of its own, which keeps the journal's order, until it is stopped or something fails. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { broker } = this.#parts;
+    const consumer = await answered(broker, () =>
+      broker.js.consumers.get(this.#journal.stream, {
+        filter_subjects: [`${this.#journal.declaration.service}.event.*.${this.#aggregate}.*`],
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: this.#position + 1,
+      }),
+    );
+    const messages = await consumer.consume({
+      max_messages: PREFETCH,
+      expires: PULL_EXPIRES_MS,
+      idle_heartbeat: BEAT_MS,
+      abort_on_missing_resource: true,
+    });
+    const close = () => void messages.close();
+    signal.addEventListener('abort', close, { once: true });
+    if (signal.aborted) close();
+    this.#problem = undefined;
+    try {
+      for await (const message of messages) {
+        await this.#apply(storedFromConsumer(message));
+        this.#position = message.seq;
+        for (const wake of this.#waiters) wake();
+      }
+    } finally {
+      signal.removeEventListener('abort', close);
+      await messages.close();
+      await this.#release(consumer);
+    }
+    if (!signal.aborted) throw new Error('its consumer was closed');
+  }
+
+  /** The broker forgets a consumer by itself too, but only minutes after. */
+  async #release(consumer: Consumer): Promise<void> {
+    if (!this.#parts.broker.connected()) return;
+    await consumer.delete().catch(() => {});
   }
 
   async #apply(message: StoredMessage): Promise<void> {
@@ -114,10 +198,10 @@ export class Replica<Document extends object, Event extends Message = Message> {
       const document = this.#view.project(known?.document, event);
       if (document !== undefined) this.#documents.set(event.key, { document, sequence: event.sequence });
     } catch (error) {
-      if (!(error instanceof PermanentError)) throw error;
+      if (isOutage(error)) throw error;
       this.#parts.logger.error(
         { err: error, view: this.#view.name, sequence: message.sequence },
-        'left out: it can not be decoded',
+        'left out: it can not be read',
       );
     }
   }

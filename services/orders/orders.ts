@@ -57,6 +57,6 @@ export async function orders(parts: ServiceParts): Promise<Service> {
     async stop() {
       await Promise.all([catalogue.stop(), ...Object.values(projections).map((projection) => projection.stop())]);
     },
-    health: () => healthOf(parts, journal, Object.values(projections)),
+    health: () => healthOf(parts, journal, [catalogue, ...Object.values(projections)]),
   };
 }

@@ -1,0 +1,82 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+import type { Broker } from './broker.ts';
+import { type Live, LiveEvents } from './live.ts';
+import { subjectOf } from './partitions.ts';
+import { openBank, ownConnection } from './testing/reacting.ts';
+import { ownNats, sharedNatsUrl } from './testing/servers.ts';
+
+const soon = { timeout: 20_000, interval: 10 };
+
+/** Follows a key; what came so far is in `got`, and `ended` resolves when there will be no more. */
+function follow(broker: Broker, key: string) {
+  const end = new AbortController();
+  onTestFinished(() => end.abort());
+  const got: (number | 'interrupted')[] = [];
+  const live = new LiveEvents(broker, key, end.signal);
+  const read = async (messages: AsyncIterable<Live>) => {
+    for await (const message of messages) got.push(message === 'interrupted' ? message : message.sequence);
+  };
+  return { live, got, end, ended: read(live) };
+}
+
+test('a follower gets what is stored about its key, in order, with where it stands', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const { got } = follow(bank.broker, 'anna');
+  const sequences: number[] = [];
+  for (let amount = 0; amount < 20; amount++) {
+    sequences.push(await bank.deposit('anna', amount));
+    await bank.deposit('bert', amount);
+  }
+  await vi.waitFor(() => expect(got).toEqual(sequences), soon);
+});
+
+test('what the journal refused does not come to a follower', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const { got } = follow(bank.broker, 'anna');
+  const first = await bank.deposit('anna', 1);
+  const refused = bank.broker.js.publish(subjectOf(bank.service, 'account', 'anna'), new Uint8Array(), {
+    expect: { lastSubjectSequence: first + 100 },
+  });
+  await expect(refused).rejects.toThrow('wrong last sequence');
+  const second = await bank.deposit('anna', 2);
+  await vi.waitFor(() => expect(got).toEqual([first, second]), soon);
+});
+
+test('a follower is told when it may have missed something', async () => {
+  const nats = await ownNats();
+  const bank = await openBank(nats.url);
+  const { got } = follow(await ownConnection(nats.url), 'anna');
+  await nats.kill();
+  await nats.restart();
+  await vi.waitFor(() => expect(got).toEqual(['interrupted']), soon);
+  const sequence = await vi.waitFor(() => bank.deposit('anna', 1), soon);
+  await vi.waitFor(() => expect(got).toContain(sequence), soon);
+});
+
+test('a follower that does not read is told so, and costs a bounded amount of memory', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const end = new AbortController();
+  onTestFinished(() => end.abort());
+  const live = new LiveEvents(bank.broker, 'anna', end.signal);
+  const witness = follow(bank.broker, 'anna');
+  const sent = Array.from({ length: 1_500 }, (_, amount) => bank.deposit('anna', amount));
+  await Promise.all(sent);
+  await vi.waitFor(() => expect(witness.got).toHaveLength(1_500), soon);
+  const got: Live[] = [];
+  for await (const message of live) {
+    got.push(message);
+    if (message !== 'interrupted' && message.sequence === 1_500) break;
+  }
+  expect(got[0]).toBe('interrupted');
+  expect(got.length).toBeLessThanOrEqual(1_001);
+});
+
+test('a follower ends when its signal aborts, also before it began', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const { end, ended } = follow(bank.broker, 'anna');
+  end.abort();
+  await ended;
+  const messages: Live[] = [];
+  for await (const message of new LiveEvents(bank.broker, 'anna', AbortSignal.abort())) messages.push(message);
+  expect(messages).toEqual([]);
+});

@@ -1,0 +1,153 @@
+import { headers } from '@nats-io/transport-node';
+import type { Db } from 'mongodb';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
+import type { Broker } from './broker.ts';
+import { UnavailableError } from './errors.ts';
+import { Header } from './event.ts';
+import { subjectOf } from './partitions.ts';
+import { Replica } from './replica.ts';
+import { silent } from './telemetry/logging.ts';
+import { type Bank, openBank, ownConnection } from './testing/reacting.ts';
+import { ownMongodb, ownNats, sharedMongoUri, sharedNatsUrl } from './testing/servers.ts';
+import { type AccountDocument, accountsView, ownDatabase, projectionOf } from './testing/viewing.ts';
+
+const soon = { timeout: 20_000, interval: 20 };
+
+type Options = { broker?: Broker; changes?: Parameters<typeof accountsView>[1]; logged?: string[] };
+
+/** A replica of the bank's accounts; stopped when the test ends. */
+async function replicaOf(bank: Bank, db: Db, { broker = bank.broker, changes, logged = [] }: Options = {}) {
+  const logger = { ...silent, error: (_: object, message: string) => void logged.push(message) };
+  const personalData = { find: async () => undefined };
+  const replica = new Replica<AccountDocument>(accountsView(bank, changes), { broker, db, personalData, logger });
+  onTestFinished(() => replica.stop());
+  await replica.start();
+  return replica;
+}
+
+async function consumersOf({ broker, journal }: Bank): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of broker.manager.consumers.list(journal.stream)) names.push(name);
+  return names;
+}
+
+async function shows(replica: Replica<AccountDocument>, key: string, amounts: number[]): Promise<void> {
+  await vi.waitFor(async () => expect((await replica.get(key))?.amounts).toEqual(amounts), soon);
+}
+
+test('a replica without anything in the database has what is in the journal, and follows it', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  await bank.deposit('anna', 1);
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()));
+  expect(await replica.get('anna')).toEqual({ amounts: [1] });
+  await bank.deposit('anna', 2);
+  await shows(replica, 'anna', [1, 2]);
+});
+
+test('a key is looked for in the journal before it is said not to exist', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()));
+  expect(await replica.get('nobody')).toBeUndefined();
+  for (let number = 0; number < 50; number++) {
+    await bank.deposit(`account-${number}`, number);
+    expect(await replica.get(`account-${number}`)).toEqual({ amounts: [number] });
+  }
+});
+
+test('a replica begins with what the database has, and applies nothing of it twice', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const db = ownDatabase(sharedMongoUri());
+  await bank.deposit('anna', 1);
+  await bank.deposit('bert', 1);
+  const projection = projectionOf(bank, db);
+  projection.start();
+  await vi.waitFor(async () => expect(await projection.find('bert')).toBeDefined(), soon);
+  await vi.waitFor(async () => expect(await projection.find('anna')).toBeDefined(), soon);
+  await projection.stop();
+  await bank.deposit('anna', 2);
+  let projected = 0;
+  const replica = await replicaOf(bank, db, {
+    changes: {
+      project: (document, { data }) => {
+        projected++;
+        return { amounts: [...(document?.amounts ?? []), Number(data.amount)] };
+      },
+    },
+  });
+  await shows(replica, 'anna', [1, 2]);
+  expect(await replica.get('bert')).toMatchObject({ amounts: [1] });
+  expect(projected).toBe(1);
+});
+
+test('a replica that can not ask the database reads the journal from its start', async () => {
+  const [mongodb, bank] = await Promise.all([ownMongodb(), openBank(sharedNatsUrl())]);
+  await mongodb.kill();
+  await bank.deposit('anna', 1);
+  const replica = await replicaOf(bank, ownDatabase(mongodb.url));
+  expect(await replica.get('anna')).toEqual({ amounts: [1] });
+});
+
+test('what can not be read, or is thrown at, is left out and said', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const logged: string[] = [];
+  const head = headers();
+  head.set(Header.type, MoneyDepositedSchema.typeName);
+  await bank.broker.js.publish(subjectOf(bank.service, 'account', 'anna'), Buffer.from('ff', 'hex'), { headers: head });
+  await bank.raw('bert', new Uint8Array());
+  await bank.deposit('cleo', 13);
+  await bank.deposit('dora', 1);
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()), {
+    logged,
+    changes: {
+      project: (_, { data }) => {
+        if (data.amount === 13n) throw new TypeError('a bug');
+        return { amounts: [Number(data.amount)] };
+      },
+    },
+  });
+  expect(await replica.get('dora')).toEqual({ amounts: [1] });
+  expect(logged).toEqual(['left out: it can not be read', 'left out: it can not be read']);
+});
+
+test('a replica whose consumer was deleted goes on where it was', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()));
+  await bank.deposit('anna', 1);
+  await shows(replica, 'anna', [1]);
+  for (const name of await consumersOf(bank)) await bank.broker.manager.consumers.delete(bank.journal.stream, name);
+  await vi.waitFor(() => expect(replica.health().ready).toBe(false), soon);
+  await vi.waitFor(() => expect(replica.health()).toEqual({ ready: true, reasons: [] }), soon);
+  await bank.deposit('anna', 2);
+  await shows(replica, 'anna', [1, 2]);
+});
+
+test('a replica that starts while the broker is away, and one that loses it, go on when it is back', async () => {
+  const nats = await ownNats({ syncAlways: true });
+  const bank = await openBank(nats.url);
+  const db = ownDatabase(sharedMongoUri());
+  const early = await replicaOf(bank, db, { broker: await ownConnection(nats.url) });
+  await bank.deposit('anna', 1);
+  await shows(early, 'anna', [1]);
+  await nats.kill();
+  await vi.waitFor(() => expect(bank.broker.connected()).toBe(false), soon);
+  const late = await replicaOf(bank, db);
+  await vi.waitFor(() => expect(late.health().reasons[0]).toMatch(/^accounts in memory: .+/), soon);
+  await expect(late.get('anna')).rejects.toThrow(UnavailableError);
+  expect(await early.get('anna')).toEqual({ amounts: [1] });
+  await nats.restart();
+  await vi.waitFor(() => bank.deposit('bert', 1), soon);
+  for (const replica of [early, late]) {
+    await vi.waitFor(() => expect(replica.health().ready).toBe(true), soon);
+    await vi.waitFor(async () => expect((await replica.get('bert'))?.amounts).toContain(1), soon);
+    expect(await replica.get('anna')).toEqual({ amounts: [1] });
+  }
+});
+
+test('a replica that is stopped lets go of its consumer at once, although nothing comes', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()));
+  await vi.waitFor(async () => expect(await consumersOf(bank)).toHaveLength(1), soon);
+  await replica.stop();
+  expect(await consumersOf(bank)).toEqual([]);
+});
