@@ -1,6 +1,7 @@
 import { type Db, MongoClient } from 'mongodb';
 import { UnavailableError } from './errors.ts';
 import { isOutage } from './outages.ts';
+import { inDatabaseSpan } from './telemetry/tracing.ts';
 
 /** A service's database, and how the client to it is closed. */
 export type Database = { db: Db; close(): Promise<void> };
@@ -29,14 +30,17 @@ export function connectDatabase(uri: string, service: string): Database {
 }
 
 /**
- * The database's answer to a query. One that hangs is not waited for: the driver itself gives up only after 10 s.
+ * What a query of a collection answers. One that hangs is not waited for: the driver itself gives up only after 10 s.
  * @throws UnavailableError where it is away, or does not answer within 1.5 s.
  */
-export async function queried<Answer>(answer: Promise<Answer>): Promise<Answer> {
+export async function queried<Answer>(
+  collection: { dbName: string; collectionName: string },
+  query: () => Promise<Answer>,
+): Promise<Answer> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new UnavailableError('the database does not answer')), QUERY_TIMEOUT_MS);
   try {
-    return await Promise.race([answer, late]);
+    return await Promise.race([inDatabaseSpan('find', collection, query), late]);
   } catch (error) {
     if (error instanceof UnavailableError || !isOutage(error)) throw error;
     throw new UnavailableError('the database is away', { cause: error });

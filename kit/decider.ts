@@ -22,6 +22,7 @@ import { EventTypes, eventHeaders, Header, readEvent, type StoredMessage, type U
 import { ConflictError, eventId, type Journal, waitAfterConflict } from './journal.ts';
 import { partitionOf, subjectOf } from './partitions.ts';
 import { type DataKey, hasPersonalData, type PersonalData, sealed, unsealed } from './personal-data.ts';
+import { aboutAggregate } from './telemetry/correlation.ts';
 import { countCommand } from './telemetry/metrics.ts';
 import { inSpan, type SpanWords, traceHeaders } from './telemetry/tracing.ts';
 
@@ -146,6 +147,7 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
    * @throws UnavailableError when the broker does not answer.
    */
   async handle(request: CommandRequest<Command>): Promise<CommandResult<State>> {
+    aboutAggregate(this.#aggregate.name, request.key);
     try {
       const result = await this.#handle(request);
       countCommand(this.#aggregate.name, result.outcome);
@@ -270,13 +272,13 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
   }
 
   #spanWords(subject: string): SpanWords {
-    const attributes = {
+    const attributes = () => ({
       'messaging.system': 'nats',
       'messaging.operation.name': 'send',
       'messaging.operation.type': 'send',
       'messaging.destination.name': this.#journal.stream,
       'messaging.nats.subject': subject,
-    };
+    });
     return { kind: SpanKind.PRODUCER, attributes };
   }
 

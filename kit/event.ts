@@ -163,6 +163,11 @@ function fromHeader(value: string): string {
   }
 }
 
+/** The correlation id of an event, without reading it. */
+export function correlationOf({ headers: head }: StoredMessage): string {
+  return fromHeader(head.get(Header.correlation));
+}
+
 /** The aggregate's version that an event made. @throws PermanentError for a message that does not say. */
 export function versionOf({ headers: head, subject }: StoredMessage): number {
   const version = Number(head.get(Header.version));
@@ -195,7 +200,7 @@ export async function readEvent(
     key: parts.key,
     time,
     version,
-    correlationId: fromHeader(header(Header.correlation)),
+    correlationId: correlationOf(message),
     causationId: fromHeader(header(Header.causation)),
     actor: fromHeader(header(Header.actor)),
     traceparent: header(Header.traceparent),

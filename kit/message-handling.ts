@@ -11,6 +11,7 @@ import type { Claim } from './poison.ts';
 import { type Backoff, backoffMs, verdictOn } from './retry.ts';
 import { withCorrelation } from './telemetry/correlation.ts';
 import type { Logger } from './telemetry/logging.ts';
+import { countParked, recordHandled } from './telemetry/metrics.ts';
 import { contextFrom, inSpan } from './telemetry/tracing.ts';
 
 /** A message in the hands of its partition's owner. */
@@ -122,7 +123,7 @@ export class MessageHandling<Event extends Message> {
 
   async #attempt(event: RecordedEvent<Event>, { stored }: Delivery): Promise<void> {
     const attempt = this.#failuresOf(stored) + 1;
-    const attributes = {
+    const attributes = () => ({
       'messaging.system': 'nats',
       'messaging.operation.name': 'process',
       'messaging.operation.type': 'process',
@@ -133,14 +134,21 @@ export class MessageHandling<Event extends Message> {
       'causeway.event.type': event.type,
       'causeway.key': event.key,
       'causeway.attempt': attempt,
-    };
+    });
     const parent = withCorrelation(
       contextFrom((name) => stored.headers.get(name)),
       event.correlationId,
     );
-    await inSpan(`process ${this.#consumer}`, { kind: SpanKind.CONSUMER, attributes, parent }, () =>
-      this.#withinTime((signal) => this.#reaction.handle(event, { signal, attempt })),
-    );
+    const started = performance.now();
+    let outcome = 'failed';
+    try {
+      await inSpan(`process ${this.#consumer}`, { kind: SpanKind.CONSUMER, attributes, parent }, () =>
+        this.#withinTime((signal) => this.#reaction.handle(event, { signal, attempt })),
+      );
+      outcome = 'done';
+    } finally {
+      recordHandled(this.#consumer, outcome, 1, performance.now() - started);
+    }
   }
 
   /** Runs with a signal that aborts when the time for an attempt is over, or the owner can't wait any longer. */
@@ -199,6 +207,7 @@ export class MessageHandling<Event extends Message> {
   async #park(delivery: Delivery, turn: Turn, note: ParkingNote): Promise<Outcome> {
     try {
       await turn.parking.park(delivery.stored, note);
+      countParked(this.#consumer, note.reason);
     } catch (error) {
       this.#givenUp.set(delivery.stored.sequence, note);
       return this.#wait(error, turn);

@@ -227,7 +227,9 @@ export class Projection<Document extends object> {
 
   async #checkpointOf({ partition }: Lane): Promise<Checkpoint | undefined> {
     const id = { _id: `checkpoint:${partition}` } as object;
-    const checkpoint = (await queried(this.collection, () => this.collection.findOne(id))) as unknown as Checkpoint | null;
+    const checkpoint = (await queried(this.collection, () =>
+      this.collection.findOne(id),
+    )) as unknown as Checkpoint | null;
     const generation = this.#claim?.generations.get(partition);
     const isLost = checkpoint === null || (generation !== undefined && checkpoint.generation !== generation);
     if (isLost) this.#turn?.abort(new UnavailableError(`${collectionOf(this.view)} was dropped`));
@@ -431,11 +433,7 @@ export class Projection<Document extends object> {
     await observedBatch(this.#name, stored, () => this.#handleBatch(batch, stored, claim));
   }
 
-  async #handleBatch(
-    batch: readonly Delivery[],
-    stored: readonly StoredMessage[],
-    claim: Claim,
-  ): Promise<void> {
+  async #handleBatch(batch: readonly Delivery[], stored: readonly StoredMessage[], claim: Claim): Promise<void> {
     const events = await this.#read(stored);
     await this.#write(events, batch, claim);
     const last = new Map(batch.map(({ lane, message }) => [lane, message]));

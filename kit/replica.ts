@@ -117,7 +117,9 @@ export class Replica<Document extends object, Event extends Message = Message> {
     const collection = this.#parts.db.collection<{ _id: string }>(collectionOf(this.#view));
     const ids = checkpointIds();
     // In this order: the documents are then never older than the checkpoints say.
-    const checkpoints = (await queried(collection, () => collection.find({ _id: { $in: ids } }).toArray())) as unknown as Checkpoint[];
+    const checkpoints = (await queried(collection, () =>
+      collection.find({ _id: { $in: ids } }).toArray(),
+    )) as unknown as Checkpoint[];
     const documents = await queried(collection, () => collection.find({ _id: { $nin: ids } }).toArray());
     const generations = new Set(checkpoints.map(({ generation }) => generation));
     for (const document of documents as unknown as Stored<Document>[]) {

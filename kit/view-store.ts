@@ -1,6 +1,7 @@
 import { type AnyBulkWriteOperation, type Collection, type Db, MongoBulkWriteError } from 'mongodb';
 import type { RecordedEvent } from './event.ts';
 import { allPartitions } from './partitions.ts';
+import { inDatabaseSpan } from './telemetry/tracing.ts';
 import { type Checkpoint, checkpointId, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
 
 const DUPLICATE_KEY = 11_000;
@@ -117,20 +118,20 @@ export class ViewStore<Document extends object> {
    * @throws ViewLostError, SupersededError
    */
   async raise(positions: ReadonlyMap<number, Record<string, number>>, claim: Claim): Promise<void> {
-    const { matchedCount } = await this.#checkpoints.bulkWrite(
-      [...positions].map(([partition, raised]) => ({
-        updateOne: {
-          filter: {
-            _id: checkpointId(partition),
-            owner: claim.owner,
-            generation: claim.generations.get(partition) ?? 0,
-          },
-          update: {
-            $max: Object.fromEntries(Object.entries(raised).map(([stream, at]) => [`positions.${stream}`, at])),
-          },
+    const operations = [...positions].map(([partition, raised]) => ({
+      updateOne: {
+        filter: {
+          _id: checkpointId(partition),
+          owner: claim.owner,
+          generation: claim.generations.get(partition) ?? 0,
         },
-      })),
-      { ordered: false },
+        update: {
+          $max: Object.fromEntries(Object.entries(raised).map(([stream, at]) => [`positions.${stream}`, at])),
+        },
+      },
+    }));
+    const { matchedCount } = await inDatabaseSpan('bulkWrite', this.#checkpoints, () =>
+      this.#checkpoints.bulkWrite(operations, { ordered: false }),
     );
     if (matchedCount === positions.size) return;
     await this.checkClaim(claim);
@@ -145,9 +146,9 @@ export class ViewStore<Document extends object> {
   /** Reads documents, and with them whether the claim still holds. */
   async #read(ids: readonly string[], claim: Claim, partitions: readonly number[]): Promise<Stored<Document>[]> {
     const wanted = [...partitions.map(checkpointId), ...ids];
-    const found = await this.#documents
-      .find({ _id: { $in: wanted } } as object, { batchSize: wanted.length + 1 })
-      .toArray();
+    const found = await inDatabaseSpan('find', this.#documents, () =>
+      this.#documents.find({ _id: { $in: wanted } } as object, { batchSize: wanted.length + 1 }).toArray(),
+    );
     const isCheckpoint = ({ _id }: { _id: unknown }) => String(_id).startsWith('checkpoint:');
     this.#check(claim, byPartition(found.filter(isCheckpoint) as unknown as Checkpoint[]), partitions);
     return found.filter((each) => !isCheckpoint(each)) as Stored<Document>[];
@@ -173,7 +174,9 @@ export class ViewStore<Document extends object> {
     const replaced = writes.filter(({ operation }) => 'replaceOne' in operation).map(({ id }) => id);
     try {
       const operations = writes.map(({ operation }) => operation);
-      const { matchedCount } = await this.#documents.bulkWrite(operations, { ordered: false });
+      const { matchedCount } = await inDatabaseSpan('bulkWrite', this.#documents, () =>
+        this.#documents.bulkWrite(operations, { ordered: false }),
+      );
       return matchedCount === replaced.length ? [] : replaced;
     } catch (error) {
       if (!(error instanceof MongoBulkWriteError)) throw error;

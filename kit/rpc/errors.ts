@@ -6,7 +6,6 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 import { CallError, type Code } from '../errors.ts';
 import { isOutage } from '../outages.ts';
-import type { Logger } from '../telemetry/logging.ts';
 
 /** Canonical codes by number, the same in gRPC and Connect. */
 export const codeNumbers: Record<Code, status & ConnectCode> = {
@@ -31,11 +30,8 @@ const DETAILS_HEADER = 'grpc-status-details-bin';
 const DOMAIN = 'causeway';
 const RETRY_AFTER_OUTAGE_MS = 1_000;
 
-/**
- * What a caller is told of an error. Whatever nobody foresaw becomes INTERNAL and is logged with its stack; the
- * caller sees neither stack nor cause.
- */
-export function callErrorOf(error: unknown, logger: Logger): CallError {
+/** What a caller is told of an error. Whatever nobody foresaw becomes INTERNAL; the caller sees neither stack nor cause. */
+export function callErrorOf(error: unknown): CallError {
   if (error instanceof CallError) return error;
   if (isOutage(error)) {
     return new CallError('UNAVAILABLE', 'a part of the platform is away, try again', {
@@ -44,7 +40,6 @@ export function callErrorOf(error: unknown, logger: Logger): CallError {
       cause: error,
     });
   }
-  logger.error({ err: error }, 'a call failed in a way that nobody foresaw');
   return new CallError('INTERNAL', 'internal error', { cause: error });
 }
 

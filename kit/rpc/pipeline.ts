@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { type Context, context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import { CallError } from '../errors.ts';
+import { CallError, type Code } from '../errors.ts';
 import { withCorrelation } from '../telemetry/correlation.ts';
 import type { Logger } from '../telemetry/logging.ts';
 import { recordCall } from '../telemetry/metrics.ts';
@@ -108,7 +108,28 @@ export class Pipeline {
   }
 }
 
-/** A call's span, correlation id and place in the metrics. */
+/**
+ * How much a call's end matters to whoever reads the log. What anybody can cause in any number, with a wrong token or
+ * with a loop, is not told unless asked for; no more is what went well.
+ */
+const levels: Record<'OK' | Code, 'debug' | 'info' | 'warn' | 'error'> = {
+  OK: 'debug',
+  CANCELLED: 'debug',
+  UNAUTHENTICATED: 'debug',
+  RESOURCE_EXHAUSTED: 'debug',
+  NOT_FOUND: 'debug',
+  UNIMPLEMENTED: 'debug',
+  INVALID_ARGUMENT: 'info',
+  PERMISSION_DENIED: 'info',
+  ALREADY_EXISTS: 'info',
+  FAILED_PRECONDITION: 'info',
+  ABORTED: 'info',
+  DEADLINE_EXCEEDED: 'info',
+  UNAVAILABLE: 'warn',
+  INTERNAL: 'error',
+};
+
+/** A call's span, correlation id, and place in the metrics and the log. */
 class ObservedCall {
   readonly #name: string;
   readonly #logger: Logger;
@@ -131,20 +152,28 @@ class ObservedCall {
   }
 
   /** Ends once; what comes later is not heard. */
-  end(code: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    recordCall(this.#name, code, performance.now() - this.#started);
-    this.#span.end();
+  end(code: 'OK' | Code): void {
+    this.#end(code, {});
   }
 
   /** Ends with an error, and gives what the caller is told of it. */
   failed(error: unknown): CallError | PassedOnError {
-    const told = this.run(() => (error instanceof PassedOnError ? error : callErrorOf(error, this.#logger)));
-    this.#span.setAttribute('rpc.response.status_code', told.code);
+    const told = error instanceof PassedOnError ? error : callErrorOf(error);
     this.#span.setStatus({ code: SpanStatusCode.ERROR, message: told.message });
-    this.end(told.code);
+    const level = levels[told.code];
+    const isOurs = level === 'error' || level === 'warn';
+    this.#end(told.code, { message: told.message, ...(isOurs && told.cause !== undefined ? { err: told.cause } : {}) });
     return told;
+  }
+
+  #end(code: 'OK' | Code, said: object): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const durationMs = performance.now() - this.#started;
+    recordCall(this.#name, code, durationMs);
+    if (this.#span.isRecording()) this.#span.setAttribute('rpc.response.status_code', code);
+    this.#span.end();
+    this.run(() => this.#logger[levels[code]]({ method: this.#name, code, durationMs, ...said }, 'called'));
   }
 }
 

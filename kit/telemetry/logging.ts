@@ -1,6 +1,6 @@
 import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
-import { correlationId } from './correlation.ts';
+import { currentSubject } from './correlation.ts';
 
 /** What is used of a logger: fields first, then a sentence. */
 export type Logger = {
@@ -17,7 +17,7 @@ export type LogLevel = (typeof logLevels)[number];
 /** Personal data and secrets that must not be in a log, whoever passes them in. */
 const REDACTED = ['email', 'ship_to', 'shipTo', 'token', 'authorization', 'password', 'secret'];
 
-/** JSON lines on stderr; each with the trace, the span and the correlation id of what is being done. */
+/** JSON lines on stderr; each with the trace, the correlation id and the aggregate of what is being done. */
 export function createLogger(
   name: string,
   level: LogLevel,
@@ -33,10 +33,11 @@ export function createLogger(
       redact: { paths: REDACTED.flatMap((field) => [field, `*.${field}`]), censor: '[redacted]' },
       mixin: () => {
         const span = trace.getActiveSpan()?.spanContext();
-        const correlation = correlationId();
+        const { correlationId, aggregate } = currentSubject() ?? {};
         return {
           ...(span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }),
-          ...(correlation === undefined ? {} : { correlation_id: correlation }),
+          ...(correlationId === undefined ? {} : { correlation_id: correlationId }),
+          ...(aggregate === undefined ? {} : { aggregate }),
         };
       },
     },

@@ -28,7 +28,11 @@ const calls = seconds('rpc.server.call.duration', 'How long calls take, by metho
 const commands = counter('causeway.commands', 'Commands, by aggregate and result');
 const publishes = seconds('messaging.client.operation.duration', 'How long it takes to publish, by stream and result');
 const handled = seconds('messaging.process.duration', 'How long consumers take for what they pulled, by consumer');
-const delays = seconds('causeway.projection.delay', 'From the decision on an event until the view shows it, by view');
+const delays = seconds(
+  'causeway.projection.delay',
+  "From the decision on a batch's oldest event until the view shows it, by view",
+);
+const parked = counter('causeway.consumer.parked', 'Messages that were given up, by consumer and reason');
 const messages = counter('messaging.client.consumed.messages', 'Messages handled, by consumer and outcome');
 
 /** Attribute objects are kept: making them anew for each record costs more than recording. */
@@ -61,7 +65,7 @@ export function recordPublish(stream: string, result: string, durationMs: number
   publishes().record(durationMs / 1_000, attributes(`publish ${stream} ${result}`, labels));
 }
 
-/** @param outcome what became of the messages: `done`, `parked`, `retried`. */
+/** @param outcome whether it went well: `done` or `failed`. */
 export function recordHandled(consumer: string, outcome: string, count: number, durationMs: number): void {
   const labels = () => ({ 'messaging.system': 'nats', 'messaging.consumer.group.name': consumer, outcome });
   const kept = attributes(`handled ${consumer} ${outcome}`, labels);
@@ -69,9 +73,20 @@ export function recordHandled(consumer: string, outcome: string, count: number, 
   messages().add(count, kept);
 }
 
-export function recordDelay(view: string, delayMs: number): void {
+/** @param reason why messages were parked, as their dead letters say. */
+export function countParked(consumer: string, reason: string): void {
+  parked().add(
+    1,
+    attributes(`parked ${consumer} ${reason}`, () => ({ consumer, reason })),
+  );
+}
+
+/** Records how long the oldest of these events, which a view has just come to show, was on its way. */
+export function recordDelay(view: string, events: readonly { time: Date }[]): void {
+  if (events.length === 0) return;
+  const oldest = events.reduce((least, { time }) => Math.min(least, time.getTime()), Number.POSITIVE_INFINITY);
   delays().record(
-    Math.max(0, delayMs) / 1_000,
+    Math.max(0, Date.now() - oldest) / 1_000,
     attributes(`delay ${view}`, () => ({ view })),
   );
 }

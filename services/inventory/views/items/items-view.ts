@@ -58,7 +58,7 @@ export async function listItems(
     .find({ _id: { $gt: after }, revision: { $gte: 1 } } as object)
     .sort({ _id: 1 })
     .limit(pageSize + 1);
-  const found = await queried(page.toArray());
+  const found = await queried(collection, () => page.toArray());
   const items = found.slice(0, pageSize) as Stored<ItemDocument>[];
   return { items, next: found.length > pageSize ? (items.at(-1)?._id ?? '') : '' };
 }

@@ -28,7 +28,7 @@ export async function listOrders(
     .find(filter)
     .sort({ placedAt: -1, _id: -1 })
     .limit(pageSize + 1);
-  const found = await queried(page.toArray());
+  const found = await queried(collection, () => page.toArray());
   const orders = found.slice(0, pageSize) as Stored<OrderDocument>[];
   const last = orders.at(-1);
   return { orders, nextPageToken: found.length > pageSize && last !== undefined ? tokenOf(last) : '' };
