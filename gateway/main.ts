@@ -26,4 +26,5 @@ await runProcess(async (started) => {
     started,
   );
   logger.info(ports, 'the gateway is running');
+  started.add('the log', () => logger.info({}, 'the gateway stops'));
 });

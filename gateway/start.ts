@@ -4,6 +4,7 @@ import { startMongodb } from '#kit/local/mongodb.ts';
 import { startNats } from '#kit/local/nats.ts';
 import { runProcess, StartError, type Started } from '#kit/process.ts';
 import { readSettings } from '#kit/settings.ts';
+import { createLogger } from '#kit/telemetry/logging.ts';
 import { startTelemetry } from '#kit/telemetry/setup.ts';
 import { takeDataDirectory } from './data-directory.ts';
 import { allSettings, type Servers, startPlatform } from './platform.ts';
@@ -31,6 +32,9 @@ await runProcess(async (started) => {
   started.add('telemetry', telemetry.stop);
   const servers = await startServers(settings, fresh, started);
   const ports = await startPlatform(settings, servers, telemetry, started);
+  const logger = createLogger('causeway', settings.logLevel);
+  logger.info(ports, 'the platform is running');
+  started.add('the log', () => logger.info({}, 'the platform stops'));
   process.stdout.write(await welcome(settings, ports));
 });
 

@@ -189,6 +189,17 @@ function isTooLarge(error: unknown): boolean {
   return error instanceof Error && error.name === 'InvalidArgumentError';
 }
 
+/** How many messages each consumer of a service has parked; those that have parked none are not in it. */
+export async function parkedByConsumer({ manager }: Broker, service: string): Promise<Map<string, number>> {
+  const { state } = await manager.streams.info(STREAM, { subjects_filter: 'dead.>' });
+  const parked = new Map<string, number>();
+  for (const [subject, count] of Object.entries(state.subjects ?? {})) {
+    const consumer = subject.split('.')[1] ?? '';
+    if (consumer.startsWith(`${service}-`)) parked.set(consumer, (parked.get(consumer) ?? 0) + count);
+  }
+  return parked;
+}
+
 /** The subjects that have messages, with the sequence of the last one where it is known. */
 async function parkedSubjects(manager: JetStreamManager, filter: string): Promise<Map<string, number>> {
   const { state } = await manager.streams.info(STREAM, { subjects_filter: filter });

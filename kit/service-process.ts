@@ -60,5 +60,6 @@ export function runService(name: string, compose: (parts: ServiceParts) => Promi
     });
     started.add('HTTP', http.stop);
     logger.info({ grpcPort: grpc.port, httpPort: http.port }, `${name} is running`);
+    started.add('the log', () => logger.info({}, `${name} stops`));
   });
 }

@@ -8,9 +8,10 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
+import { SpanKind } from '@opentelemetry/api';
 import { CallError } from '../errors.ts';
 import type { Health } from '../lifecycle.ts';
-import { traceHeaders } from '../telemetry/tracing.ts';
+import { inSpan, traceHeaders } from '../telemetry/tracing.ts';
 import { asBuffer } from './bytes.ts';
 import type { Call } from './call.ts';
 import type { Answers, Door } from './door.ts';
@@ -77,7 +78,13 @@ export class RemoteService {
     this.#client.close();
   }
 
-  async #unary(method: DescMethod, request: Uint8Array, call: Call): Promise<Uint8Array> {
+  #unary(method: DescMethod, request: Uint8Array, call: Call): Promise<Uint8Array> {
+    const name = pathOf(method).slice(1);
+    const attributes = () => ({ 'rpc.system.name': 'grpc', 'rpc.method': name });
+    return inSpan(name, { kind: SpanKind.CLIENT, attributes }, () => this.#send(method, request, call));
+  }
+
+  async #send(method: DescMethod, request: Uint8Array, call: Call): Promise<Uint8Array> {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     const options = { deadline: call.deadline ?? Date.now() + DEFAULT_DEADLINE_MS };
     const sent = this.#client.makeUnaryRequest(

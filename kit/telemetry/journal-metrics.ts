@@ -1,5 +1,6 @@
 import { type BatchObservableResult, metrics } from '@opentelemetry/api';
 import type { Broker } from '../broker.ts';
+import { parkedByConsumer } from '../dead-letters.ts';
 import type { JournalDeclaration } from '../streams.ts';
 import type { Logger } from './logging.ts';
 
@@ -8,11 +9,15 @@ const ALARM_SHARE = 0.8;
 const ALARM_INTERVAL_MS = 30_000;
 
 /**
- * Observes a journal until the returned function is called: how full its stream is (with a warning in the log from
- * 80 % on), and how far each of its consumers lags behind, whichever process runs it. The broker is asked when
- * somebody reads the metrics.
+ * Observes a service's journal until the returned function is called: how full its stream is (with a warning in the
+ * log from 80 % on), how far each of its consumers lags behind, whichever process runs it, and what the service's own
+ * consumers have parked. The broker is asked when somebody reads the metrics.
  */
-export function observeJournal(broker: Broker, { stream, maxBytes }: JournalDeclaration, logger: Logger): () => void {
+export function observeJournal(
+  broker: Broker,
+  { service, stream, maxBytes }: JournalDeclaration,
+  logger: Logger,
+): () => void {
   const meter = metrics.getMeter('causeway');
   const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });
   const bytes = gauge('causeway.stream.bytes', 'Bytes that a stream holds');
@@ -20,7 +25,8 @@ export function observeJournal(broker: Broker, { stream, maxBytes }: JournalDecl
   const lag = gauge('causeway.consumer.lag', 'Messages that a consumer has not been given yet');
   const unacknowledged = gauge('causeway.consumer.unacknowledged', 'Messages that a consumer has at hand');
   const redelivered = gauge('causeway.consumer.redelivered', 'Messages at hand that came more than once');
-  const observed = [bytes, limit, lag, unacknowledged, redelivered];
+  const deadLetters = gauge('causeway.dead_letters', 'Messages that a consumer has given up and that are parked');
+  const observed = [bytes, limit, lag, unacknowledged, redelivered, deadLetters];
 
   const observe = async (result: BatchObservableResult) => {
     if (!broker.connected()) return;
@@ -35,6 +41,9 @@ export function observeJournal(broker: Broker, { stream, maxBytes }: JournalDecl
         result.observe(lag, consumer.num_pending, labels);
         result.observe(unacknowledged, consumer.num_ack_pending, labels);
         result.observe(redelivered, consumer.num_redelivered, labels);
+      }
+      for (const [consumer, count] of await parkedByConsumer(broker, service)) {
+        result.observe(deadLetters, count, { consumer });
       }
     } catch (error) {
       logger.warn({ err: error, stream }, 'the journal can not be observed');

@@ -3,6 +3,7 @@ import { Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
 import { Projection } from '#kit/projection.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
+import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
 import { inventoryJournal, itemAggregate } from './adapters/item-aggregate.ts';
 import { inventoryDoor } from './doors/inventory-service.ts';
 import { stockSampleItems } from './sample-items.ts';
@@ -24,15 +25,21 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
   const commands = new CommandHandler(journal, itemAggregate, parts.personalData, parts.clock);
   const items = new Projection(itemsView, parts);
 
+  let endObserving = () => {};
+
   return {
     name: 'inventory',
     doors: [inventoryDoor({ handle: (request) => commands.handle(request), items })],
     async start() {
       await journal.ensure();
+      endObserving = observeJournal(parts.broker, inventoryJournal, parts.logger);
       if (parts.sampleData) await stockSampleItems(commands);
       items.start();
     },
-    stop: () => items.stop(),
+    async stop() {
+      endObserving();
+      await items.stop();
+    },
     health: () => healthOf(parts, journal, [items]),
   };
 }

@@ -5,6 +5,7 @@ import { Projection } from '#kit/projection.ts';
 import { Replica } from '#kit/replica.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
+import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
 import { orderAggregate, ordersJournal } from './adapters/order-aggregate.ts';
 import { orderDoor } from './doors/order-service.ts';
 import { catalogueView } from './views/catalogue/catalogue-view.ts';
@@ -26,7 +27,7 @@ import { ordersView } from './views/orders/orders-view.ts';
  * | catalogue | INVENTORY, items; also held in memory, so that placing an order needs no database |
  */
 export async function orders(parts: ServiceParts): Promise<Service> {
-  const { broker, personalData, clock } = parts;
+  const { broker, personalData, clock, logger } = parts;
   const journal = new Journal(ordersJournal, broker);
   const commands = new CommandHandler(journal, orderAggregate, personalData, clock);
   const catalogue = new Replica(catalogueView, parts);
@@ -35,6 +36,8 @@ export async function orders(parts: ServiceParts): Promise<Service> {
     history: new Projection(historyView, parts),
     catalogue: new Projection(catalogueView, parts),
   };
+
+  let endObserving = () => {};
 
   return {
     name: 'orders',
@@ -51,10 +54,12 @@ export async function orders(parts: ServiceParts): Promise<Service> {
     async start() {
       await journal.ensure();
       await new Journal(journalOf('inventory'), broker).ensure();
+      endObserving = observeJournal(broker, ordersJournal, logger);
       await catalogue.start();
       for (const projection of Object.values(projections)) projection.start();
     },
     async stop() {
+      endObserving();
       await Promise.all([catalogue.stop(), ...Object.values(projections).map((projection) => projection.stop())]);
     },
     health: () => healthOf(parts, journal, [catalogue, ...Object.values(projections)]),
