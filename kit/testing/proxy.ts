@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export type Direction = 'requests' | 'answers';
 
 /** Stands between a client and a server, and does to what they say what a bad network does. */
-export type Proxy = {
+export type NetworkProxy = {
   /** Where the client finds the server now. */
   url: string;
   /** Keeps back everything in this direction from now on, in order. */
@@ -20,7 +20,7 @@ export type Proxy = {
 };
 
 /** @param target the address of a server, such as `nats://127.0.0.1:4222`. */
-export async function startProxy(target: string): Promise<Proxy> {
+export async function startProxy(target: string): Promise<NetworkProxy> {
   const { protocol, hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   const held: Record<Direction, (() => void)[] | undefined> = { requests: undefined, answers: undefined };
