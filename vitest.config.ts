@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['{kit,services,gateway,bench,test}/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // A condition that comes is seen at once; one that comes late on a busy machine is no failure.
+    expect: { poll: { timeout: 15_000 } },
     pool: 'forks',
     globalSetup: 'kit/testing/global-setup.ts',
   },

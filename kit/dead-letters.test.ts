@@ -35,6 +35,7 @@ function message(key: string, sequence: number, words: Partial<StoredMessage> = 
   head.set('ce-id', `id-${sequence}`);
   head.set('Causeway-State', 'state');
   head.set('Nats-Msg-Id', `id-${sequence}`);
+  head.set('Nats-Expected-Stream', 'BANK');
   const subject = `bank.event.3.account.${key}`;
   return { subject, sequence, stream: 'BANK', data: Buffer.from(`data ${sequence}`), headers: head, ...words };
 }
@@ -79,6 +80,16 @@ test('a message that is parked again after a crash, or by two owners at once, is
   const other = await Parking.open(broker, consumer);
   await other.park(message(a, 1), note);
   await Promise.all([parking, other, parking, other].map((each) => each.park(message(a, 3), note)));
+  expect((await letters(`3.${a}`)).map(({ headers: head }) => head.get(DeadLetterHeader.sequence))).toEqual([
+    '1',
+    '2',
+    '3',
+  ]);
+});
+
+test('messages that reach a key at the same moment are all parked, in their order', async () => {
+  const { parking, letters } = await open();
+  await Promise.all([1, 2, 3].map((sequence) => parking.park(message(a, sequence), note)));
   expect((await letters(`3.${a}`)).map(({ headers: head }) => head.get(DeadLetterHeader.sequence))).toEqual([
     '1',
     '2',

@@ -1,8 +1,9 @@
+import { Kvm } from '@nats-io/kv';
 import { expect, onTestFinished, test } from 'vitest';
 import { ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
 import type { Broker } from './broker.ts';
-import { Ownership, type OwnershipOptions, ownerOf } from './ownership.ts';
+import { OWNERS_BUCKET, Ownership, type OwnershipOptions, ownerOf } from './ownership.ts';
 import { allPartitions } from './partitions.ts';
 import { silent } from './telemetry/logging.ts';
 
@@ -113,6 +114,8 @@ test('who leaves in order is followed at once', async () => {
   await leaves.ownership.stop();
   expect(leaves.ownership.partitions).toEqual([]);
   await expect.poll(() => stays.ownership.partitions).toEqual(allPartitions);
+  const bucket = await new Kvm(stays.broker.js).open(OWNERS_BUCKET);
+  expect((await bucket.get(`bank.${leaves.ownership.member}`))?.operation).toBe('DEL');
 });
 
 test('a broker that is away for a while changes nothing, and sharing goes on when it is back', async () => {

@@ -3,7 +3,8 @@ import { context, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { startProxy } from '#kit/testing/proxy.ts';
 import { type Bank, keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
 import type { Broker } from './broker.ts';
@@ -98,6 +99,22 @@ test('a connection that breaks does not start the count of attempts again', asyn
     .poll(() => bank.parked(a).catch(() => []), { timeout: 20_000 })
     .toEqual([{ sequence, reason: 'ATTEMPTS_EXHAUSTED', attempts: 4 }]);
   expect(attempts).toEqual([1, 2, 3, 4]);
+});
+
+test('a message that was lost with the connection on which it was sent comes at once', async () => {
+  const proxy = await startProxy(url);
+  onTestFinished(() => proxy.close());
+  const bank = await openBank(url);
+  const noted = noting();
+  const consumer = bank.consumer(noted.handle, { broker: await ownConnection(proxy.url) });
+  await consumer.own([3]);
+  await expect.poll(() => consumer.health().ready).toBe(true);
+  proxy.hold('answers');
+  await bank.deposit(a, 1);
+  await expect.poll(async () => (await infoOf(bank)).num_ack_pending).toBe(1);
+  proxy.cut();
+  proxy.release('answers');
+  await expect.poll(() => noted.amounts, { timeout: 10_000 }).toEqual([1]);
 });
 
 test('messages in hand, also those that wait behind another, are not handed out again while their owner lives', async () => {

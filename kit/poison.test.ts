@@ -77,6 +77,23 @@ test('an owner that stops in order raises no suspicion', async () => {
   }
 });
 
+test('a consumer that drains and stops leaves no suspicion behind, one that is killed does', async () => {
+  const bank = await openBank(url);
+  const standing = { floor: 0, delivered: 1 };
+  const name = `${bank.service}-thank-on-deposit-3`;
+  const doomed = await ownConnection(url);
+  const consumer = bank.consumer(noting().handle);
+  await consumer.own([3]);
+  await expect.poll(() => consumer.health().ready).toBe(true);
+  await consumer.stop();
+  expect((await Claim.take(bank.broker, name, standing)).isSuspect(1)).toBe(false);
+  const killed = bank.consumer(noting().handle, { broker: doomed });
+  await killed.own([3]);
+  await expect.poll(() => killed.health().ready).toBe(true);
+  await doomed.close();
+  expect((await Claim.take(bank.broker, name, standing)).isSuspect(1)).toBe(true);
+});
+
 test('only a message that was started three times and never ended kills', async () => {
   const broker = await ownConnection(url);
   const take = () => Claim.take(broker, 'three', { floor: 10, delivered: 20 });

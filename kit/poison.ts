@@ -56,7 +56,7 @@ export class Claim {
     const bucket = await new Kvm(broker.js).create(CLAIMS_BUCKET, options);
     const found = await bucket.get(consumer);
     const last = found === null || found.operation !== 'PUT' ? nothing : found.json<Entry>();
-    const stuck = last.claims > 0 && last.floor === floor;
+    const stuck = last.floor === floor;
     const starts = Object.entries(last.starts).filter(([sequence]) => Number(sequence) > floor);
     const claim = new Claim(bucket, consumer, {
       floor,
