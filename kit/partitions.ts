@@ -1,5 +1,5 @@
 /** How many partitions every journal has. Fixed for ever: a key's partition is part of its subject. */
-export const PARTITIONS = 8;
+const PARTITIONS = 8;
 
 const KEY = /^[A-Za-z0-9_-]{1,64}$/;
 

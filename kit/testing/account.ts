@@ -7,7 +7,6 @@ import {
 } from '#gen/causeway/testing/v1/account_pb.js';
 import type { Aggregate, CommandRequest, Decider } from '../decider.ts';
 import { upcaster } from '../event.ts';
-import { journalOf } from '../streams.ts';
 
 export type AccountEvent =
   | { type: 'AccountOpened'; accountId: string; ownerName: string }
@@ -22,7 +21,7 @@ export type AccountCommand =
 export type Account = { status: 'None' } | { status: 'Open'; ownerName: string; balance: bigint };
 
 /** A bank account that can't be overdrawn: what the kit's own tests are written against. */
-export const account: Decider<AccountCommand, Account, AccountEvent> = {
+const account: Decider<AccountCommand, Account, AccountEvent> = {
   initialState: { status: 'None' },
 
   decide(command, state) {
@@ -53,8 +52,6 @@ export const account: Decider<AccountCommand, Account, AccountEvent> = {
     return { ...state, balance: state.balance + change };
   },
 };
-
-export const accountsJournal = journalOf('accounts', 64 * 1024 ** 2);
 
 /** An account's forms on the wire. */
 export const accountAggregate: Aggregate<AccountCommand, Account, AccountEvent, typeof AccountStateSchema> = {

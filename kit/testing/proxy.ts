@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 /** `requests` go from the client to the server, `answers` the other way. */
-export type Direction = 'requests' | 'answers';
+type Direction = 'requests' | 'answers';
 
 /** Stands between a client and a server, and does to what they say what a bad network does. */
 export type NetworkProxy = {
