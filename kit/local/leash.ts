@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { outputOf } from './cache.ts';
@@ -20,27 +20,32 @@ export type LeashedCommand = {
   command: string;
   /** One of them names the directory, so that the process can be told from another with the same pid. */
   arguments: readonly string[];
+  /** Makes ready what the server finds in the directory, which nobody else has by then. */
+  prepare?(): Promise<void>;
   /** Asked again and again until it answers true. */
-  isReady(pid: number): Promise<boolean>;
+  isReady(): Promise<boolean>;
 };
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 8_000;
-const POLL_MS = 10;
+const POLL_MS = 5;
 const LOG_TAIL_CHARACTERS = 2_000;
 /** As in the leash below: somebody else made the pid file at the same time. */
 const TAKEN = 73;
 
 /**
- * Becomes the server, after it has left a watcher behind. The watcher's stdin is a pipe from this process that nobody
- * writes to: it ends when this process does, by kill -9 too. The server is in a process group of its own, so the
- * terminal's Ctrl-C does not reach it. While the watcher is in that group the server's pid is not given to another
- * process. The pid file is made exclusively.
+ * Takes the directory by making the pid file, which must not be there yet; waits for its owner to say go; then becomes
+ * the server and leaves a watcher behind. The watcher's stdin is the pipe from its owner: it ends when the owner does,
+ * by kill -9 too. Both are in a process group of their own, so the terminal's Ctrl-C does not reach them, and while the
+ * watcher is in it the server's pid is not given to another process.
  */
 const LEASH = `
 set -C
 echo "$$ $PPID" > "$1" || exit ${TAKEN}
-shift
+set +C
+log="$2"
+shift 2
+read -r go || exit
 exec 3<&0
 (
   trap '' HUP INT TERM
@@ -50,45 +55,51 @@ exec 3<&0
   while [ $tenths -lt 50 ] && kill -0 $$; do sleep 0.1; tenths=$((tenths + 1)); done
   kill -KILL $$
 ) >/dev/null 2>&1 &
-exec "$@" </dev/null 3<&-
+exec "$@" </dev/null >"$log" 2>&1 3<&-
 `;
 
 /** Starts a server and waits until it is ready. Rejects with the end of its log where it isn't. */
 export async function startLeashed(options: LeashedCommand): Promise<LeashedServer> {
-  const { name, directory, isReady } = options;
+  const { name, directory } = options;
   await mkdir(directory, { recursive: true });
   const pidFile = join(directory, `${name}.pid`);
-  await endPrevious(pidFile, directory);
   const logFile = join(directory, `${name}.log`);
-  await rename(logFile, join(directory, `${name}.previous.log`)).catch(() => {});
-  const log = await open(logFile, 'w');
-  const child = spawn('sh', ['-c', LEASH, name, pidFile, options.command, ...options.arguments], {
+  await endPrevious(pidFile, directory);
+  const child = spawn('sh', ['-c', LEASH, name, pidFile, logFile, options.command, ...options.arguments], {
     detached: true,
-    stdio: ['pipe', log.fd, log.fd],
+    stdio: ['pipe', 'ignore', 'ignore'],
   });
+  child.stdin.on('error', () => {});
   // Before anything is awaited: it may end at once.
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   }).then(async () => {
     // The watcher goes too.
-    child.stdin?.destroy();
+    child.stdin.destroy();
     if (child.exitCode !== TAKEN) await rm(pidFile, { force: true });
   });
-  await once(child, 'spawn').finally(() => log.close());
-  const { pid } = child;
-  if (pid === undefined) throw new Error(`${name} has no pid`);
-  child.stdin?.on('error', () => {});
-
-  const startedAt = performance.now();
-  while (!(await isReady(pid)) || hasExited(child)) {
-    if (hasExited(child) || performance.now() - startedAt > START_TIMEOUT_MS) {
-      child.kill('SIGKILL');
-      await exited;
-      if (child.exitCode === TAKEN) throw new Error(`another ${name} is being started in ${directory}`);
-      const end = (await readFile(logFile, 'utf8')).slice(-LOG_TAIL_CHARACTERS);
-      throw new Error(`${name} did not start in ${directory}:\n${end}`);
-    }
-    await delay(POLL_MS);
+  await once(child, 'spawn');
+  const pid = child.pid ?? 0;
+  try {
+    const startedAt = performance.now();
+    const until = async (condition: () => Promise<boolean>) => {
+      while (!(await condition()) || hasExited(child)) {
+        if (child.exitCode === TAKEN) throw new Error(`another ${name} is being started in ${directory}`);
+        if (hasExited(child) || performance.now() - startedAt > START_TIMEOUT_MS) {
+          throw new Error(`${name} did not start in ${directory}:\n${await endOf(logFile)}`);
+        }
+        await delay(POLL_MS);
+      }
+    };
+    await until(async () => (await readFile(pidFile, 'utf8').catch(() => '')).startsWith(`${pid} `));
+    await rename(logFile, join(directory, `${name}.previous.log`)).catch(() => {});
+    await options.prepare?.();
+    child.stdin.write('go\n');
+    await until(options.isReady);
+  } catch (error) {
+    child.kill('SIGKILL');
+    await exited;
+    throw error;
   }
   unreference(child);
   return {
@@ -109,6 +120,10 @@ export async function startLeashed(options: LeashedCommand): Promise<LeashedServ
   };
 }
 
+async function endOf(logFile: string): Promise<string> {
+  return (await readFile(logFile, 'utf8').catch(() => '')).slice(-LOG_TAIL_CHARACTERS);
+}
+
 function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
@@ -127,7 +142,7 @@ async function endPrevious(pidFile: string, directory: string): Promise<void> {
   for (let running = await processOf(pid); running?.command.includes(directory); running = await processOf(pid)) {
     if (running.parent === owner) throw new Error(`${directory} is in use: process ${owner} runs its server ${pid}`);
     if (performance.now() - startedAt > STOP_TIMEOUT_MS) tryToKill(pid);
-    await delay(POLL_MS * 5);
+    await delay(POLL_MS);
   }
   await rm(pidFile, { force: true });
 }

@@ -355,32 +355,32 @@ test('whatever was acknowledged is there after a crash in the middle of writes, 
   expect(latest?.n).toBe(Math.max(...found.filter(({ writer }) => writer === 3).map(({ n }) => n as number)));
 });
 
+// Few values, so that queries often match and keys are often equal.
 const scalar = fc.oneof(
-  { weight: 6, arbitrary: fc.integer({ min: -2, max: 4 }) },
-  { weight: 3, arbitrary: fc.constantFrom('', 'a', 'b') },
-  { weight: 2, arbitrary: fc.constantFrom(new Date(0), new Date(1_000)) },
-  { weight: 1, arbitrary: fc.constantFrom(null, true, false, 1.5) },
+  { weight: 8, arbitrary: fc.nat(3) },
+  { weight: 1, arbitrary: fc.constantFrom('', 'a') },
+  { weight: 1, arbitrary: fc.constantFrom(new Date(0), new Date(1_000)) },
+  { weight: 1, arbitrary: fc.constantFrom(null, true, 1.5, -1) },
 );
 const value = fc.oneof(
-  { weight: 8, arbitrary: scalar },
+  { weight: 6, arbitrary: scalar },
   { weight: 1, arbitrary: fc.array(scalar, { maxLength: 3 }) },
   { weight: 1, arbitrary: fc.record({ d: scalar }) },
   { weight: 1, arbitrary: fc.array(fc.record({ d: scalar }, { requiredKeys: [] }), { maxLength: 2 }) },
 );
 const fields = fc.record({ a: value, b: value, c: value }, { requiredKeys: [] });
+const lower = fc.oneof(fc.record({ $gt: scalar }), fc.record({ $gte: scalar }));
+const upper = fc.oneof(fc.record({ $lt: scalar }), fc.record({ $lte: scalar }));
 const condition = fc.oneof(
   { weight: 3, arbitrary: scalar },
   { weight: 2, arbitrary: fc.record({ $in: fc.array(scalar, { maxLength: 3 }) }) },
-  { weight: 1, arbitrary: fc.record({ $eq: scalar }) },
   { weight: 1, arbitrary: fc.record({ $ne: scalar }) },
   { weight: 1, arbitrary: fc.record({ $exists: fc.boolean() }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ $gt: scalar, $gte: scalar, $lt: scalar, $lte: scalar }, { requiredKeys: [] }),
-  },
+  { weight: 3, arbitrary: fc.oneof(lower, upper) },
+  { weight: 2, arbitrary: fc.tuple(lower, upper).map(([from, to]) => ({ ...from, ...to })) },
 );
 const path = fc.constantFrom('a', 'b', 'c', 'c.d', '_id');
-const flatQuery = fc.dictionary(path, condition, { maxKeys: 3 });
+const flatQuery = fc.dictionary(path, condition, { maxKeys: 2 });
 const query = fc.oneof(
   { weight: 4, arbitrary: flatQuery },
   { weight: 1, arbitrary: fc.record({ $or: fc.array(flatQuery, { minLength: 1, maxLength: 2 }) }) },
@@ -399,7 +399,7 @@ const change = fc.oneof(
 test('an index changes nothing about the answer to a query, whatever the documents and changes before it', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fields, { minLength: 1, maxLength: 12 }),
+      fc.array(fields, { minLength: 5, maxLength: 20 }),
       fc.array(change, { maxLength: 3 }),
       fc.array(fc.record({ query, sort, limit: fc.nat(5), skip: fc.nat(2) }), { minLength: 4, maxLength: 8 }),
       async (documents, changes, queries) => {

@@ -127,10 +127,12 @@ function mongod(path: string, choice: string): MongodbProgram {
     kind: 'mongod',
     start: async (directory, port) => {
       const data = join(directory, 'data');
-      await mkdir(data, { recursive: true });
       return startLeashed({
         name: 'mongod',
         directory,
+        prepare: async () => {
+          await mkdir(data, { recursive: true });
+        },
         command: path,
         arguments: [
           '--dbpath',
@@ -166,10 +168,10 @@ async function standIn(): Promise<MongodbProgram | undefined> {
     kind: 'stand-in',
     start: async (directory, port, keeps) => {
       const portFile = join(directory, 'port');
-      await rm(portFile, { force: true });
       return startLeashed({
         name: 'stand-in',
         directory,
+        prepare: () => rm(portFile, { force: true }),
         command: java,
         arguments: [
           ...JAVA_OPTIONS,

@@ -38,15 +38,17 @@ export async function startNats({ directory, port, syncAlways = true }: NatsOpti
 
 async function startOn(directory: string, port: number, syncAlways: boolean, program: string) {
   const portsDirectory = join(directory, 'ports');
-  await rm(portsDirectory, { recursive: true, force: true });
-  await mkdir(portsDirectory, { recursive: true });
   const configuration = join(directory, 'nats-server.conf');
-  await writeFile(configuration, configurationOf(directory, port, syncAlways, portsDirectory));
   return startLeashed({
     name: 'nats-server',
     directory,
     command: program,
     arguments: ['-c', configuration],
+    prepare: async () => {
+      await rm(portsDirectory, { recursive: true, force: true });
+      await mkdir(portsDirectory);
+      await writeFile(configuration, configurationOf(directory, port, syncAlways, portsDirectory));
+    },
     // The server writes its ports once it listens on them, which is after it has recovered its streams.
     isReady: async () => (await readdir(portsDirectory)).length > 0,
   });
