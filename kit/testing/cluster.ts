@@ -19,20 +19,18 @@ export async function startCluster(): Promise<{ nodes: Node[]; close(): Promise<
     routes.map(async (route, index) => {
       const [name, url, directory] = [`node-${index}`, `nats://127.0.0.1:${ports[index]}`, await ownDirectory()];
       const configuration = join(directory, 'nats-server.conf');
-      await writeFile(
-        configuration,
-        [
-          `server_name: ${name}`,
-          `listen: "127.0.0.1:${ports[index]}"`,
-          `jetstream { store_dir: ${JSON.stringify(directory)}, max_file_store: 1TB }`,
-          `cluster { name: test, listen: "${new URL(route).host}", routes: [${routes.join(', ')}] }`,
-        ].join('\n'),
-      );
+      const lines = [
+        `server_name: ${name}`,
+        `listen: "127.0.0.1:${ports[index]}"`,
+        `jetstream { store_dir: ${JSON.stringify(directory)}, max_file_store: 1TB }`,
+        `cluster { name: test, listen: "${new URL(route).host}", routes: [${routes.join(', ')}] }`,
+      ];
       const server = await startLeashed({
         name: 'nats-server',
         directory,
         command: program.path,
         arguments: ['-c', configuration],
+        prepare: () => writeFile(configuration, lines.join('\n')),
         isReady: () => accepts(url),
       });
       return { name, url, kill: () => server.kill() };
