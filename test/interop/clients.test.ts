@@ -10,7 +10,7 @@ import { bufCurlClient } from './buf-curl-client.ts';
 import { connectClient, withHeaders } from './connect-client.ts';
 import { fetchClient, readByGet } from './fetch-client.ts';
 import { grpcJsClient } from './grpc-js-client.ts';
-import { type EventJson, type OrderClient, orderRequest, type Position, RefusedCall } from './order-client.ts';
+import { type EventJson, type OrderClient, orderRequest, type Position, refusal } from './order-client.ts';
 
 let platform: TestPlatform;
 let ada: string;
@@ -124,12 +124,6 @@ describe('plain fetch', () => {
     expect(await refusal(fetchClient(platform.http, ada).read(request.orderId))).toMatchObject({ code: 'NOT_FOUND' });
   });
 });
-
-async function refusal(call: Promise<unknown>): Promise<RefusedCall> {
-  const outcome = await call.catch((error: unknown) => error);
-  if (!(outcome instanceof RefusedCall)) throw new Error('the call was not refused', { cause: outcome });
-  return outcome;
-}
 
 async function first(events: AsyncIterable<EventJson>): Promise<EventJson | undefined> {
   for await (const event of events) return event;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { fromBinary } from '@bufbuild/protobuf';
-import { BadRequestSchema, ErrorInfoSchema } from '#gen/google/rpc/error_details_pb.js';
+import { durationMs } from '@bufbuild/protobuf/wkt';
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 
 /** Where an event stands, as protobuf JSON writes it: whoever gets it hands it back as it is. */
 export type Position = { stream: string; partition?: number; sequence: string };
@@ -48,6 +49,7 @@ export class RefusedCall extends Error {
   readonly fields: string[];
   readonly reason: string | undefined;
   readonly metadata: Record<string, string>;
+  readonly retryAfterMs: number | undefined;
 
   /** @param details types by full name, with what they are encoded as. */
   constructor(code: string, message: string, details: readonly { type: string; value: Uint8Array }[]) {
@@ -58,6 +60,8 @@ export class RefusedCall extends Error {
     const { reason, metadata } = fromBinary(ErrorInfoSchema, of(ErrorInfoSchema.typeName));
     this.reason = reason === '' ? undefined : reason;
     this.metadata = metadata;
+    const { retryDelay } = fromBinary(RetryInfoSchema, of(RetryInfoSchema.typeName));
+    this.retryAfterMs = retryDelay === undefined ? undefined : durationMs(retryDelay);
   }
 }
 
@@ -67,4 +71,11 @@ export type ErrorJson = { code: string; message?: string; details?: { type: stri
 export function refusedCall({ code, message = '', details = [] }: ErrorJson): RefusedCall {
   const decoded = details.map(({ type, value }) => ({ type, value: Buffer.from(value, 'base64') }));
   return new RefusedCall(code.toUpperCase(), message, decoded);
+}
+
+/** How a call was refused. @throws Error where it was not. */
+export async function refusal(call: Promise<unknown>): Promise<RefusedCall> {
+  const outcome = await call.catch((error: unknown) => error);
+  if (!(outcome instanceof RefusedCall)) throw new Error('the call was not refused', { cause: outcome });
+  return outcome;
 }
