@@ -34,7 +34,7 @@ export const DeadLetterHeader = {
 } as const;
 
 /** Why a consumer gave a message up. */
-export type ParkingReason =
+type ParkingReason =
   | 'CANNOT_DECODE'
   | 'REFUSED'
   | 'FAILED'

@@ -39,7 +39,7 @@ export type Turn = {
 const OUTAGE_BACKOFF: Backoff = { minMs: 100, maxMs: 2_000 };
 
 /** The owner stops and can't wait any longer: the message is left to the next owner. */
-export class AbandonedError extends Error {
+class AbandonedError extends Error {
   override name = 'AbandonedError';
 }
 
