@@ -48,11 +48,14 @@ const READY_TIMEOUT_MS = 5_000;
 const READY_INTERVAL_MS = 20;
 
 /**
- * Waits until all is ready, so that whoever is told "ready" can call at once; for 5 s at most, because a part that is
+ * Waits until all is ready, so that whoever is told "ready" can call at once; not for long, because a part that is
  * away when a process starts is no reason not to start. Answers with how it stands then.
  */
-export async function becomesReady(health: () => Promise<Health>): Promise<Health> {
-  const latest = performance.now() + READY_TIMEOUT_MS;
+export async function becomesReady(
+  health: () => Promise<Health>,
+  timeoutMs: number = READY_TIMEOUT_MS,
+): Promise<Health> {
+  const latest = performance.now() + timeoutMs;
   let found = await health();
   while (!found.ready && performance.now() < latest) {
     await delay(READY_INTERVAL_MS);
