@@ -5,6 +5,7 @@ import { EventTypes, type RecordedEvent } from '#kit/event.ts';
 import { keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
 import { KeyedConsumer } from './consumer.ts';
+import { Parking } from './dead-letters.ts';
 import { PermanentError, TransientError, UnavailableError } from './errors.ts';
 import { allPartitions } from './partitions.ts';
 import { silent } from './telemetry/logging.ts';
@@ -124,6 +125,25 @@ test('a new owner knows which keys are parked', async () => {
   await expect.poll(async () => (await bank.parked(a)).length).toBe(2);
   await expect.poll(() => noted.of(b)).toEqual([3]);
   expect(noted.of(a)).toEqual([13]);
+});
+
+test('a message whose owner died after parking it, and before acknowledging it, is one dead letter', async () => {
+  const bank = await openBank(url);
+  const sequence = await bank.deposit(a, 13);
+  const stored = await bank.journal.lastOnLeader(`${bank.service}.event.3.account.${a}`);
+  if (stored === undefined) throw new Error('nothing stored');
+  const parking = await Parking.open(bank.broker, `${bank.service}-thank-on-deposit`, 3);
+  await parking.park(stored, { reason: 'REFUSED', error: 'no', attempts: 1 });
+  const noted = noting();
+  await bank.consumer(noted.handle).own([3]);
+  const later = await bank.deposit(a, 2);
+  await expect
+    .poll(() => bank.parked(a))
+    .toEqual([
+      { sequence, reason: 'REFUSED', attempts: 1 },
+      { sequence: later, reason: 'BEHIND_A_PARKED_MESSAGE', attempts: 0 },
+    ]);
+  expect(noted.amounts).toEqual([]);
 });
 
 test('what can not be decoded is parked with its place', async () => {

@@ -32,13 +32,6 @@ export class Lanes<Item> {
     this.#rules = rules;
   }
 
-  /** Items that are at work or wait. */
-  get size(): number {
-    let size = 0;
-    for (const queue of this.#queues.values()) size += queue.length;
-    return size;
-  }
-
   add(item: Item): void {
     const key = this.#rules.keyOf(item);
     const queue = this.#queues.get(key);
