@@ -32,12 +32,14 @@ export type StackOptions = {
   /** Whether an order is on disk when it is acknowledged. */
   syncAlways: boolean;
   environment?: Record<string, string>;
+  /** Options of Node for the platform's process. */
+  nodeOptions?: readonly string[];
 };
 
 /** Starts broker, database and platform, as `npm start` has them, on free ports. */
 export async function startStack(
   directory: string,
-  { syncAlways, environment = {} }: StackOptions,
+  { syncAlways, environment = {}, nodeOptions = [] }: StackOptions,
   started: Started,
 ): Promise<Stack> {
   const nats = await startNats({ directory: join(directory, 'nats'), syncAlways });
@@ -46,7 +48,7 @@ export async function startStack(
   started.add('database', mongodb.stop);
   const grpcPort = await freePort();
   const start = () =>
-    startProgram(directory, 'platform', ['gateway/start.ts'], 'Causeway is ready', {
+    startProgram(directory, 'platform', [...nodeOptions, 'gateway/start.ts'], 'Causeway is ready', {
       NATS_URL: nats.url,
       MONGODB_URI: mongodb.url,
       GATEWAY_GRPC_PORT: String(grpcPort),

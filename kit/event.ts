@@ -132,20 +132,20 @@ export type StoredMessage = { subject: string; sequence: number; stream: string;
 /** The headers of an event. Those of its state and key are added by who knows them. */
 export function eventHeaders(context: EventContext): MsgHdrs {
   const head = headers();
-  head.set(Header.specVersion, '1.0');
-  head.set(Header.id, context.id);
-  head.set(Header.source, `/causeway/${context.source}`);
-  head.set(Header.type, context.type);
-  head.set(Header.time, context.time.toISOString());
-  head.set(Header.subject, context.key);
-  head.set(Header.contentType, 'application/protobuf');
-  head.set(Header.dataSchema, `/proto/${context.type}`);
-  head.set(Header.version, String(context.version));
-  head.set(Header.correlation, toHeader(context.correlationId));
-  head.set(Header.causation, toHeader(context.causationId));
-  head.set(Header.actor, toHeader(context.actor));
-  if (context.traceparent !== '') head.set(Header.traceparent, context.traceparent);
-  if (context.tracestate !== '') head.set(Header.tracestate, context.tracestate);
+  head.append(Header.specVersion, '1.0');
+  head.append(Header.id, context.id);
+  head.append(Header.source, `/causeway/${context.source}`);
+  head.append(Header.type, context.type);
+  head.append(Header.time, context.time.toISOString());
+  head.append(Header.subject, context.key);
+  head.append(Header.contentType, 'application/protobuf');
+  head.append(Header.dataSchema, `/proto/${context.type}`);
+  head.append(Header.version, String(context.version));
+  head.append(Header.correlation, toHeader(context.correlationId));
+  head.append(Header.causation, toHeader(context.causationId));
+  head.append(Header.actor, toHeader(context.actor));
+  if (context.traceparent !== '') head.append(Header.traceparent, context.traceparent);
+  if (context.tracestate !== '') head.append(Header.tracestate, context.tracestate);
   return head;
 }
 

@@ -32,6 +32,13 @@ const only = (known: DataKey) => ({ find: async (id: string) => (id === known.id
 describe('a sealed message', () => {
   const bytes = sealed(AccountOpenedSchema, opened, 'account-1', key);
 
+  test('has a nonce that no other one has, however many there are', () => {
+    const nonces = Array.from({ length: 2_000 }, () =>
+      Buffer.from(key.encrypt(Buffer.alloc(0), 'here').subarray(1, 13)).toString('hex'),
+    );
+    expect(new Set(nonces).size).toBe(2_000);
+  });
+
   test('holds its personal fields unreadable, and the others readable', () => {
     expect(Buffer.from(bytes).includes('Anna')).toBe(false);
     const stored = fromBinary(AccountOpenedSchema, bytes);

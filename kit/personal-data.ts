@@ -60,7 +60,7 @@ export class DataKey {
 
   /** Encrypts bytes for one place: they open only with the same `place`. */
   encrypt(plain: Uint8Array, place: string): Uint8Array {
-    const nonce = randomBytes(NONCE_BYTES);
+    const nonce = freshNonce();
     const cipher = createCipheriv('aes-256-gcm', this.#secret, nonce).setAAD(Buffer.from(place));
     return Buffer.concat([Buffer.of(FORMAT), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   }
@@ -86,6 +86,16 @@ export class DataKey {
   digest(content: Uint8Array): Uint8Array {
     return createHmac('sha256', this.#secret).update(content).digest().subarray(0, 16);
   }
+}
+
+let nonces = Buffer.alloc(0);
+
+/** Random bytes are made for many nonces at a time: to ask for 12 costs as much as to ask for thousands. */
+function freshNonce(): Uint8Array {
+  if (nonces.length < NONCE_BYTES) nonces = randomBytes(NONCE_BYTES * 512);
+  const nonce = nonces.subarray(0, NONCE_BYTES);
+  nonces = nonces.subarray(NONCE_BYTES);
+  return nonce;
 }
 
 /**

@@ -3,7 +3,22 @@ import { pathToString } from '@bufbuild/protobuf/reflect';
 import { createValidator } from '@bufbuild/protovalidate';
 import { CallError } from '../errors.ts';
 
-const validator = createValidator();
+/**
+ * The rules' patterns are the contract's own, anchored and without repetition inside repetition, so the language's own
+ * expressions match them in linear time too, and faster than RE2 in JavaScript.
+ */
+const validator = createValidator({ regexMatch });
+
+const expressions = new Map<string, RegExp>();
+
+function regexMatch(pattern: string, text: string): boolean {
+  let expression = expressions.get(pattern);
+  if (expression === undefined) {
+    expression = new RegExp(pattern, 'u');
+    expressions.set(pattern, expression);
+  }
+  return expression.test(text);
+}
 
 /**
  * Checks a request against the rules in its contract.

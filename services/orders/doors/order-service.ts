@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { create, type MessageInitShape, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { v5 as uuidV5 } from 'uuid';
+import { create, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import {
   CancelOrderRequestSchema,
   CancelOrderResponseSchema,
@@ -19,13 +18,14 @@ import { CallError, invalid } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
 import type { Call } from '#kit/rpc/call.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
+import { uuidsIn } from '#kit/uuid.ts';
 import type { Address, CancelOrder, Order, OrderCommand, OrderLine } from '../domain/order.ts';
 import { causalOrder, type HistoryDocument, historyEvent, type PastEvent } from '../views/history/history-view.ts';
 import { listOrders } from '../views/orders/order-queries.ts';
 import { type OrderDocument, orderMessage } from '../views/orders/orders-view.ts';
 
-/** Namespace of the order ids that are made from a customer and a request id (UUIDv5). Fixed for ever. */
-const ORDER_ID_NAMESPACE = '6b0f3f3e-6f0c-5d0e-9b65-3a1f0d3c1f11';
+/** Order ids that are made from a customer and a request id (UUIDv5). The namespace is fixed for ever. */
+const orderIdOf = uuidsIn('6b0f3f3e-6f0c-5d0e-9b65-3a1f0d3c1f11');
 
 const DEFAULT_PAGE_SIZE = 20;
 
@@ -64,7 +64,8 @@ export function orderDoor({ handle, prices, orders, history, watch }: OrderDoorP
         content: contentOf(PlaceOrderRequestSchema, { ...request, orderId, customerId, requestId: '' }),
         dataOwner: customerId,
       };
-      await useRequestId(customerId, requestId, orderId, asked);
+      // An order id that was made from the request id ties the two together by itself.
+      if (request.orderId !== '') await useRequestId(customerId, requestId, orderId, asked);
       const result = await handle({
         ...asked,
         key: orderId,
@@ -184,7 +185,7 @@ type Asked = Omit<CommandRequest<OrderCommand>, 'key' | 'command' | 'creates'>;
 
 /** The id of an order whose request names none. Without a request id, two requests are two orders. */
 function orderIdFrom(customerId: string, requestId: string): string {
-  return requestId === '' ? randomUUID() : uuidV5(`${customerId}\n${requestId}`, ORDER_ID_NAMESPACE);
+  return requestId === '' ? randomUUID() : orderIdOf(`${customerId}\n${requestId}`);
 }
 
 async function pricedLines(
@@ -215,6 +216,5 @@ function contentOf<Schema extends typeof PlaceOrderRequestSchema | typeof Cancel
   schema: Schema,
   request: MessageShape<Schema>,
 ): Uint8Array {
-  const content = create(schema, request as MessageInitShape<Schema>);
-  return Buffer.concat([Buffer.from(schema.typeName), toBinary(schema, content as MessageShape<Schema>)]);
+  return Buffer.concat([Buffer.from(schema.typeName), toBinary(schema, request)]);
 }
