@@ -49,6 +49,7 @@ export async function startGateway(
     port: settings.httpPort,
     serveMetrics: telemetry.serveMetrics,
   });
-  started.add('the HTTP door', http.stop);
+  // Both at once: what they wait for, one after the other, could take longer than a stop may.
+  started.add('the doors', () => Promise.all([http.stop(), grpc.stop()]));
   return { grpcPort: grpc.port, httpPort: http.port };
 }

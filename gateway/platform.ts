@@ -1,5 +1,11 @@
 import { becomesReady, type Service } from '#kit/lifecycle.ts';
-import { hasSampleData, masterKey, type PlatformSettings, platformSettings } from '#kit/platform-settings.ts';
+import {
+  hasSampleData,
+  identitySettings,
+  masterKey,
+  type PlatformSettings,
+  platformSettings,
+} from '#kit/platform-settings.ts';
 import type { Started } from '#kit/process.ts';
 import { openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
 import type { Logger, LogLevel } from '#kit/telemetry/logging.ts';
@@ -9,10 +15,17 @@ import { inventory } from '../services/inventory/inventory.ts';
 import { orders } from '../services/orders/orders.ts';
 import { startGateway } from './gateway.ts';
 import { type Backend, healthOfAll, remoteBackend, type ServiceName, services } from './services.ts';
-import { type GatewaySettings, gatewaySettings, localSettings } from './settings.ts';
+import { type GatewaySettings, gatewaySettings, localSettings, tlsFiles } from './settings.ts';
 
 /** Everything that the whole platform in one process is told. */
 export const allSettings = { ...gatewaySettings, ...platformSettings, ...localSettings };
+
+/** So that what is wrong with them is said before anything is started. @throws SettingsError */
+export function checkSettings(settings: GatewaySettings & PlatformSettings): void {
+  identitySettings(settings);
+  masterKey(settings);
+  tlsFiles(settings);
+}
 
 /** How each service is made, in the order in which they start. */
 const compositions: Record<ServiceName, (parts: ServiceParts) => Promise<Service>> = { inventory, orders };

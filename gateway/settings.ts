@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { file, integer, port, SettingsError, type SettingValues, text, url } from '#kit/settings.ts';
 
 /** What the gateway is told by its environment, beside the platform's settings. */
@@ -21,10 +23,16 @@ export const localSettings = {
   dataDirectory: text('CAUSEWAY_DATA', '.data', 'where embedded servers keep their files'),
 };
 
-/** @throws SettingsError where one of the two is missing. */
+/** @throws SettingsError where one of the two is missing, or they are no certificate and its key. */
 export function tlsFiles({ tlsCertificate, tlsKey }: GatewaySettings) {
   if (tlsCertificate === undefined && tlsKey === undefined) return undefined;
   if (tlsCertificate === undefined) throw new SettingsError('GATEWAY_TLS_CERT must be set where GATEWAY_TLS_KEY is');
   if (tlsKey === undefined) throw new SettingsError('GATEWAY_TLS_KEY must be set where GATEWAY_TLS_CERT is');
+  try {
+    createSecureContext({ cert: readFileSync(tlsCertificate), key: readFileSync(tlsKey) });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    throw new SettingsError(`GATEWAY_TLS_CERT and GATEWAY_TLS_KEY must be a certificate and its key, PEM: ${why}`);
+  }
   return { certificate: tlsCertificate, key: tlsKey };
 }

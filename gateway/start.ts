@@ -7,7 +7,7 @@ import { readSettings } from '#kit/settings.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import { startTelemetry } from '#kit/telemetry/setup.ts';
 import { takeDataDirectory } from './data-directory.ts';
-import { allSettings, type Servers, startPlatform } from './platform.ts';
+import { allSettings, checkSettings, type Servers, startPlatform } from './platform.ts';
 import { welcome } from './welcome.ts';
 
 const HELP = `The whole platform in one process.
@@ -28,6 +28,7 @@ await runProcess(async (started) => {
     process.exit(0);
   }
   const settings = readSettings(allSettings, process.env);
+  checkSettings(settings);
   const telemetry = startTelemetry({ serviceName: 'causeway', ...settings });
   started.add('telemetry', telemetry.stop);
   const servers = await startServers(settings, fresh, started);

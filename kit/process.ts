@@ -1,4 +1,6 @@
+import { UnavailableError } from './errors.ts';
 import { SettingsError } from './settings.ts';
+import { StreamDriftError } from './streams.ts';
 
 /** What a process has started; stopped in reverse order. */
 export class Started {
@@ -55,8 +57,15 @@ export async function runProcess(start: (started: Started) => Promise<void>): Pr
     await start(started);
   } catch (error) {
     if (stopping) return;
-    const isExpected = error instanceof SettingsError || error instanceof StartError;
-    process.stderr.write(`${isExpected ? error.message : error instanceof Error ? error.stack : error}\n`);
+    process.stderr.write(`${why(error)}\n`);
     await stop(1);
   }
+}
+
+/** What an operator can do something about is said in a line; what is a bug has to be found by its stack. */
+function why(error: unknown): unknown {
+  const isExpected = [SettingsError, StartError, UnavailableError, StreamDriftError].some(
+    (type) => error instanceof type,
+  );
+  return error instanceof Error ? (isExpected ? error.message : error.stack) : error;
 }

@@ -2,6 +2,7 @@ import type { Db } from 'mongodb';
 import { type Broker, connectBroker } from './broker.ts';
 import { connectDatabase } from './database.ts';
 import { PersonalData } from './personal-data.ts';
+import { StartError } from './process.ts';
 import type { Logger } from './telemetry/logging.ts';
 
 /** What a service is made from. Tests hand over other parts than production does, and nothing else differs. */
@@ -39,6 +40,11 @@ export async function openServiceParts(
     credentials: settings.natsCreds,
     name: service,
     replicas: settings.replicas,
+  }).catch((error) => {
+    // The address may hold a password.
+    throw new StartError(
+      `the broker at NATS_URL can not be reached: ${error instanceof Error ? error.message : error}`,
+    );
   });
   const database = connectDatabase(settings.mongodbUri, service);
   return {

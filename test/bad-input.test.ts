@@ -8,6 +8,7 @@ import { OrderService, PlaceOrderRequestSchema } from '#gen/causeway/orders/v1/o
 import { DEVELOPMENT_KEY } from '#kit/rpc/identity.ts';
 import { atTheEnd } from '#kit/testing/servers.ts';
 import {
+  all,
   anOrder,
   type ConnectErrorJson,
   clients,
@@ -399,12 +400,6 @@ describe('what there is not', () => {
     ).rejects.toThrow('was not refused');
   });
 });
-
-async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
-  const found: Item[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
 
 /** What these bytes, sent as a message, are refused with. */
 function rawGrpc(path: string, bytes: Buffer): Promise<Refused> {

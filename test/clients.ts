@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   create,
   type DescMessage,
@@ -13,13 +14,16 @@ import {
   toJson,
 } from '@bufbuild/protobuf';
 import { anyIs, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
-import { credentials, Client as GrpcClient, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type ChannelCredentials, credentials, Client as GrpcClient, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { expect } from 'vitest';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import {
   type HistoryEvent,
   OrderService,
   type PlaceOrderRequestSchema,
+  type PlaceOrderResponse,
 } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 import { type Status, StatusSchema } from '#gen/google/rpc/status_pb.js';
@@ -92,8 +96,12 @@ export async function grpcAs(doors: Doors, subject: string, role: Caller['role']
 }
 
 /** A client of the real @grpc/grpc-js, closed when the test, or its file, ends. @param authorization empty: no token. */
-export function grpcClient({ grpc }: Doors, authorization: string): Client {
-  const client = new GrpcClient(grpc, credentials.createInsecure(), {
+export function grpcClient(
+  { grpc }: Doors,
+  authorization: string,
+  channel: ChannelCredentials = credentials.createInsecure(),
+): Client {
+  const client = new GrpcClient(grpc, channel, {
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 200,
     // Each of a channel's own: one test's broken connection is not another's.
@@ -290,4 +298,81 @@ export function ordersOf(client: Client) {
       (await client.call(getOrderHistory, { orderId, atLeast: atLeast.filter((each) => each !== undefined) })).events,
     watch: (orderId: string, options?: CallOptions) => client.stream(watchOrder, { orderId }, options),
   };
+}
+
+/** Orders that were acknowledged, and how often a call had to be made again. */
+export type Load = { acknowledged: PlaceOrderResponse[]; repeated: number };
+
+/**
+ * Places one order after the other until the signal aborts, each again and again until it is acknowledged, as a client
+ * does that must not lose one. @throws what says that the platform will never take it.
+ */
+export async function keepPlacing(client: Client, load: Load, until: AbortSignal): Promise<void> {
+  while (!until.aborted) {
+    const order = anOrder();
+    for (;;) {
+      try {
+        load.acknowledged.push(await client.call(OrderService.method.placeOrder, order, { timeoutMs: 5_000 }));
+        break;
+      } catch (error) {
+        if (!maySucceedLater(error)) throw error;
+        load.repeated++;
+        await delay(20);
+      }
+    }
+  }
+}
+
+/** Whether a client does right to make the same call again. */
+function maySucceedLater(error: unknown): boolean {
+  if (error instanceof Refused)
+    return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'ABORTED', 'CANCELLED'].includes(error.code);
+  // What fetch says of a connection that is refused or lost.
+  return error instanceof TypeError || (error instanceof Error && error.name === 'TimeoutError');
+}
+
+/** How long a call took, in ms, with what it was refused with. */
+export async function timedRefusal(call: Promise<unknown>): Promise<{ refused: Refused; ms: number }> {
+  const started = performance.now();
+  const refused = await refusal(call);
+  return { refused, ms: performance.now() - started };
+}
+
+/** All that an iterable gives until it ends. */
+export async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** What `/readyz` answers. */
+export async function readiness({ http }: Doors): Promise<number> {
+  return (await fetch(`${http}/readyz`)).status;
+}
+
+/** How many events the journal of orders holds under each key that has any. */
+export async function eventsByOrder(natsUrl: string): Promise<Map<string, number>> {
+  const connection = await connect({ servers: natsUrl });
+  try {
+    const { streams } = await jetstreamManager(connection, { checkAPI: false });
+    const { state } = await streams.info('ORDERS', { subjects_filter: 'orders.event.*.order.*' });
+    return new Map(
+      Object.entries(state.subjects ?? {}).map(([subject, count]) => [subject.split('.').at(-1) ?? '', count]),
+    );
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The latest position of each partition. */
+export function latestOf(positions: readonly (Position | undefined)[]): Position[] {
+  const latest = new Map<string, Position>();
+  for (const position of positions) {
+    if (position === undefined) continue;
+    const known = latest.get(`${position.stream} ${position.partition}`);
+    if (known === undefined || known.sequence < position.sequence) {
+      latest.set(`${position.stream} ${position.partition}`, position);
+    }
+  }
+  return [...latest.values()];
 }

@@ -15,7 +15,7 @@ import { ownConnection } from '#kit/testing/reacting.ts';
 import { openTestParts } from '#kit/testing/servers.ts';
 import { orderAggregate, ordersJournal } from '../services/orders/adapters/order-aggregate.ts';
 import type { OrderCommand } from '../services/orders/domain/order.ts';
-import { type Client, clients, grpcAs, ordersOf, refusal } from './clients.ts';
+import { type Client, clients, grpcAs, latestOf, ordersOf, refusal } from './clients.ts';
 import { testPlatform } from './platform.ts';
 
 // The key of the parts below, with which what is not offered at the doors yet is done: confirm, ship, complete.
@@ -416,19 +416,6 @@ async function allPages(orders: typeof alice, fields: { pageSize: number; status
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
   return pages;
-}
-
-/** The latest position of each partition. */
-function latestOf(positions: readonly (Position | undefined)[]): Position[] {
-  const latest = new Map<string, Position>();
-  for (const position of positions) {
-    if (position === undefined) continue;
-    const known = latest.get(`${position.stream} ${position.partition}`);
-    if (known === undefined || known.sequence < position.sequence) {
-      latest.set(`${position.stream} ${position.partition}`, position);
-    }
-  }
-  return [...latest.values()];
 }
 
 function keyInPartition(partition: number): string {

@@ -13,6 +13,7 @@ import {
 import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
 import type { CallError } from '../errors.ts';
 import type { Health } from '../lifecycle.ts';
+import { StartError } from '../process.ts';
 import { asBuffer } from './bytes.ts';
 import type { Door } from './door.ts';
 import { grpcStatus, type PassedOnError } from './errors.ts';
@@ -182,7 +183,7 @@ async function bind(server: Server, { host, port, tls }: GrpcServerOptions): Pro
         ]);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   server.bindAsync(`${host.includes(':') ? `[${host}]` : host}:${port}`, credentials, (error, bound) =>
-    error === null ? resolve(bound) : reject(new Error(`port ${port} can not be opened: ${error.message}`)),
+    error === null ? resolve(bound) : reject(new StartError(`port ${port} can not be opened: ${error.message}`)),
   );
   return promise;
 }

@@ -2,14 +2,22 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { ConnectRouter, HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { CallError } from '../errors.ts';
+import { StartError } from '../process.ts';
 import type { Door } from './door.ts';
 import { connectError, type PassedOnError } from './errors.ts';
 import type { GrpcServerOptions, RunningServer } from './grpc-server.ts';
 import { explainMalformed, understood } from './malformed.ts';
-import { CORRELATION_HEADER, correlationIdOf, type Incoming, type Pipeline, ServerStopping } from './pipeline.ts';
+import {
+  CORRELATION_HEADER,
+  correlationIdOf,
+  DeadlinePassed,
+  type Incoming,
+  type Pipeline,
+  ServerStopping,
+} from './pipeline.ts';
 
 export type HttpServerOptions = GrpcServerOptions & {
   serveMetrics(request: IncomingMessage, response: ServerResponse): void;
@@ -42,15 +50,22 @@ export async function startHttpServer(
     requestGate: explainMalformed,
     fallback: (request, response) => operate(request as IncomingMessage, response as ServerResponse, options),
   });
+  const answering = new Set<ServerResponse>();
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    answering.add(response);
+    response.once('close', () => answering.delete(response));
+    if (stopping.signal.aborted) response.shouldKeepAlive = false;
+    handler(request, response);
+  };
   const server =
     options.tls === undefined
-      ? createServer(handler)
+      ? createServer(listener)
       : createTlsServer(
           { cert: await readFile(options.tls.certificate), key: await readFile(options.tls.key) },
-          handler,
+          listener,
         );
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new Error(`port ${options.port} can not be opened: ${error.message}`)));
+    server.once('error', (error) => reject(new StartError(`port ${options.port} can not be opened: ${error.message}`)));
     server.listen(options.port, options.host, resolve);
   });
   const address = server.address();
@@ -58,6 +73,8 @@ export async function startHttpServer(
     port: typeof address === 'object' && address !== null ? address.port : options.port,
     async stop() {
       stopping.abort(new ServerStopping());
+      // A client that has its answer must not come again on the same connection, or it would keep it from closing.
+      for (const response of answering) response.shouldKeepAlive = false;
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
@@ -110,12 +127,26 @@ function incomingOf(context: HandlerContext, stopping?: AbortSignal): Incoming {
   const correlationId = correlationIdOf(header(CORRELATION_HEADER));
   context.responseHeader.set(CORRELATION_HEADER, correlationId);
   const timeoutMs = context.timeoutMs();
+  const signal = signalOf(context);
   return {
     header,
     correlationId,
-    signal: stopping === undefined ? context.signal : AbortSignal.any([context.signal, stopping]),
+    signal: stopping === undefined ? signal : AbortSignal.any([signal, stopping]),
     deadline: timeoutMs === undefined ? undefined : Date.now() + timeoutMs,
   };
+}
+
+/** Aborted when the call ends, and with DeadlinePassed where that is why. */
+function signalOf({ signal }: HandlerContext): AbortSignal {
+  const ended = new AbortController();
+  const end = () => {
+    const { reason } = signal;
+    const isDeadline = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+    ended.abort(isDeadline ? new DeadlinePassed() : reason);
+  };
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  return ended.signal;
 }
 
 async function operate(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): Promise<void> {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { PositionSchema } from '#gen/causeway/events/v1/position_pb.js';
 import type { Broker } from '#kit/broker.ts';
@@ -5,6 +6,7 @@ import { CallError, PermanentError } from '#kit/errors.ts';
 import { Header, readEvent, type StoredMessage } from '#kit/event.ts';
 import { Journal } from '#kit/journal.ts';
 import { LiveEvents } from '#kit/live.ts';
+import { isOutage } from '#kit/outages.ts';
 import { partitionOf, subjectOf } from '#kit/partitions.ts';
 import type { PersonalData } from '#kit/personal-data.ts';
 import type { Projection } from '#kit/projection.ts';
@@ -16,6 +18,9 @@ import {
   type PastEvent,
   pastEvent,
 } from './history-view.ts';
+
+/** Between two tries to read the history after an interruption. */
+const RETRY_MS = 200;
 
 export type WatchParts = { broker: Broker; personalData: PersonalData; history: Projection<HistoryDocument> };
 
@@ -50,13 +55,26 @@ export async function* watchOrder(
       yield remember(event);
       continue;
     }
-    const again = await historySoFar(broker, history, orderId, maySee, signal);
+    const again = await onceThere(() => historySoFar(broker, history, orderId, maySee, signal), signal);
     for (const missed of unseen(again)) yield remember(missed);
   }
 }
 
 function aggregateOf({ stream, aggregate }: PastEvent): string {
   return `${stream} ${aggregate}`;
+}
+
+/** What is asked for, asked for again while a part of the platform is away: who watches waits for it. */
+async function onceThere<Answer>(ask: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const isLate = error instanceof CallError && error.code === 'DEADLINE_EXCEEDED';
+      if (signal.aborted || !(isOutage(error) || isLate)) throw error;
+    }
+    await delay(RETRY_MS, undefined, { signal }).catch(() => {});
+  }
 }
 
 /** The history, not older than what the journals hold now. */

@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest';
+import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
+import { all, connectClient, grpcAs, ordersOf, type Refused, refusal } from '../clients.ts';
+import { bearer, testPlatform } from '../platform.ts';
+
+const PER_SECOND = 5;
+const platform = await testPlatform({ environment: { RATE_LIMIT: String(PER_SECOND) } });
+const { listItems } = InventoryService.method;
+
+describe(`with RATE_LIMIT=${PER_SECOND}`, () => {
+  test('a caller that is too fast is told when to come back, and is heard then; another is not affected', async () => {
+    const eve = [await grpcAs(platform, 'eve'), connectClient(platform, await bearer('eve'))] as const;
+    const bob = await grpcAs(platform, 'bob');
+
+    const burst = await Promise.allSettled(
+      Array.from({ length: 40 }, (_, index) => eve[index % 2]?.call(listItems, {})),
+    );
+
+    const refused = burst.flatMap((each) => (each.status === 'rejected' ? [each.reason as Refused] : []));
+    // A burst of twice the rate, at both doors together; it may have lasted long enough for some more.
+    expect(refused.length).toBeGreaterThanOrEqual(10);
+    expect(refused.length).toBeLessThanOrEqual(40 - 2 * PER_SECOND);
+    for (const each of refused) {
+      expect(each).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'TOO_MANY_CALLS' });
+      expect(each.retryAfterMs).toBeGreaterThan(0);
+      expect(each.retryAfterMs).toBeLessThanOrEqual(2_000);
+    }
+    const stream = await refusal(all(ordersOf(eve[0]).watch('00000000-0000-4000-8000-000000000001')));
+    expect(stream.code).toBe('RESOURCE_EXHAUSTED');
+    expect((await bob.call(listItems, {})).items).toHaveLength(5);
+    const again = () =>
+      eve[0].call(listItems, {}).then(
+        () => 'OK',
+        (error: Refused) => error.code,
+      );
+    await expect.poll(again, { timeout: 10_000, interval: 100 }).toBe('OK');
+  });
+
+  test('who has no token uses up nobody', async () => {
+    await Promise.allSettled(Array.from({ length: 40 }, () => connectClient(platform, '').call(listItems, {})));
+
+    expect(await refusal(connectClient(platform, '').call(listItems, {}))).toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect((await (await grpcAs(platform, 'carol')).call(listItems, {})).items).toHaveLength(5);
+  });
+});
