@@ -5,6 +5,8 @@ import type { Figure, FigureName } from './figures.ts';
 
 /** How much is measured. */
 export type Sizes = {
+  /** Orders placed before anything counts: programs are faster once they have run for a while. */
+  warmUp: number;
   /** Orders placed in one run. */
   orders: number;
   /** How often each of two that are compared has its turn. */
@@ -19,6 +21,7 @@ export type Sizes = {
 };
 
 export const fullSizes: Sizes = {
+  warmUp: 4_000,
   orders: 8_000,
   rounds: 3,
   visible: 4_000,
@@ -29,6 +32,7 @@ export const fullSizes: Sizes = {
 };
 
 export const quickSizes: Sizes = {
+  warmUp: 500,
   orders: 1_000,
   rounds: 1,
   visible: 400,
@@ -45,6 +49,8 @@ export type Bench = {
   directory: string;
   /** Whatever it starts, to be stopped when it is over. */
   started: Started;
+  /** Options of Node for the platform's process. */
+  nodeOptions: readonly string[];
   /** Tells people how far it has come. */
   say(line: string): void;
 };
@@ -53,17 +59,14 @@ export type Bench = {
 export type Measurement = { names: readonly FigureName[]; run(bench: Bench): Promise<Figure[]> };
 
 /** Runs a measurement, and stops what it started, whatever comes of it. */
-export async function measured(
-  { names, run }: Measurement,
-  { directory, sizes, say, started }: Bench,
-): Promise<Figure[]> {
+export async function measured({ names, run }: Measurement, bench: Bench): Promise<Figure[]> {
   const own = new Started();
   // A measurement that is interrupted is stopped with the whole.
-  started.add(names[0] ?? '', () => own.stop());
-  const place = join(directory, names[0] ?? '');
-  await mkdir(place);
+  bench.started.add(names[0] ?? '', () => own.stop());
+  const directory = join(bench.directory, names[0] ?? '');
+  await mkdir(directory);
   try {
-    return await run({ directory: place, sizes, say, started: own });
+    return await run({ ...bench, directory, started: own });
   } finally {
     await own.stop();
   }

@@ -8,7 +8,7 @@ export type Target = { atLeast: number } | { atMost: number };
 type Known = { unit: string; says: string; target?: Target };
 
 /** Every figure that there is, in the order of the table. */
-export const figures = {
+const figures = {
   place_order_per_s: { unit: '1/s', says: 'PlaceOrder through the gRPC door, 64 in flight, synced journal' },
   place_order_p50_ms: { unit: 'ms', says: 'the same, half of the calls' },
   place_order_p99_ms: { unit: 'ms', says: 'the same, 99 of 100 calls' },

@@ -1,7 +1,7 @@
 /** `npm run bench`: measures, one JSON line per figure on stdout, a table on stderr. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runProcess, StartError, type Started } from '#kit/process.ts';
 import { type Bench, fullSizes, type Measurement, measured, quickSizes } from './bench.ts';
@@ -17,6 +17,7 @@ const HELP = `Measures the platform on servers of its own, which are removed at 
 npm run bench                           everything, about ten minutes
 npm run bench -- --quick                the same on a small scale, to see that it works
 npm run bench -- --only NAME[,NAME...]  these figures, and others that are measured with them
+npm run bench -- --profile DIRECTORY    each platform leaves a CPU profile there, to be opened in Chrome's DevTools
 
 Figures: ${figureNames.join(', ')}
 `;
@@ -24,9 +25,9 @@ Figures: ${figureNames.join(', ')}
 const measurements: readonly Measurement[] = [placing, placingAgainstEcho, visible, growth, startup];
 
 await runProcess(async (started) => {
-  const { quick, only } = options();
+  const { quick, only, profile } = options();
   await loadGenerator();
-  const bench = await makeBench(quick, started);
+  const bench = await makeBench(quick, profile, started);
   const wanted = measurements.filter(({ names }) => names.some((name) => only?.includes(name) ?? true));
   const all: Figure[] = [];
   for (const measurement of wanted) {
@@ -40,10 +41,17 @@ await runProcess(async (started) => {
   await started.stop();
 });
 
-function options(): { quick: boolean; only: string[] | undefined } {
+type Options = { quick: boolean; only: string[] | undefined; profile: string | undefined };
+
+function options(): Options {
   try {
     const { values } = parseArgs({
-      options: { quick: { type: 'boolean' }, only: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        quick: { type: 'boolean' },
+        only: { type: 'string' },
+        profile: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
     });
     if (values.help === true) {
       process.stdout.write(HELP);
@@ -52,13 +60,13 @@ function options(): { quick: boolean; only: string[] | undefined } {
     const only = values.only?.split(',');
     const unknown = only?.find((name) => !figureNames.some((known) => known === name));
     if (unknown !== undefined) throw new Error(`there is no figure ${unknown}`);
-    return { quick: values.quick ?? false, only };
+    return { quick: values.quick ?? false, only, profile: values.profile };
   } catch (error) {
     throw new StartError(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
   }
 }
 
-async function makeBench(quick: boolean, started: Started): Promise<Bench> {
+async function makeBench(quick: boolean, profile: string | undefined, started: Started): Promise<Bench> {
   const directory = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
   started.add('the directory', () => rm(directory, { recursive: true, force: true }));
   const began = performance.now();
@@ -66,6 +74,7 @@ async function makeBench(quick: boolean, started: Started): Promise<Bench> {
     sizes: quick ? quickSizes : fullSizes,
     directory,
     started,
+    nodeOptions: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`],
     say: (line) => process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${line}\n`),
   };
 }

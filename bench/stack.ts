@@ -9,7 +9,7 @@ import { startNats } from '#kit/local/nats.ts';
 import type { Started } from '#kit/process.ts';
 import { cpuSeconds } from './usage.ts';
 
-export const project = join(import.meta.dirname, '..');
+const project = join(import.meta.dirname, '..');
 
 /** A platform with servers of its own, each in a process of its own. */
 export type Stack = {
@@ -31,15 +31,14 @@ export type Stack = {
 export type StackOptions = {
   /** Whether an order is on disk when it is acknowledged. */
   syncAlways: boolean;
-  environment?: Record<string, string>;
   /** Options of Node for the platform's process. */
-  nodeOptions?: readonly string[];
+  nodeOptions: readonly string[];
 };
 
 /** Starts broker, database and platform, as `npm start` has them, on free ports. */
 export async function startStack(
   directory: string,
-  { syncAlways, environment = {}, nodeOptions = [] }: StackOptions,
+  { syncAlways, nodeOptions }: StackOptions,
   started: Started,
 ): Promise<Stack> {
   const nats = await startNats({ directory: join(directory, 'nats'), syncAlways });
@@ -54,7 +53,6 @@ export async function startStack(
       GATEWAY_GRPC_PORT: String(grpcPort),
       GATEWAY_HTTP_PORT: '0',
       RATE_LIMIT: '0',
-      ...environment,
     });
   let platform = await start();
   started.add('platform', () => platform.stop());
@@ -100,7 +98,7 @@ export function startProgram(
       process.execPath,
       ...words.map((word) => (word.endsWith('.ts') ? join(project, word) : word)),
     ],
-    isReady: async () => (await readFile(join(own, `${name}.log`), 'utf8')).includes(isReadyWhenItSays),
+    isReady: async () => (await readFile(join(own, `${name}.log`), 'utf8').catch(() => '')).includes(isReadyWhenItSays),
   });
 }
 

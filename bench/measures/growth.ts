@@ -58,7 +58,11 @@ export const growth: Measurement = {
 
 /** A platform on which so many orders were placed, with its views as far. */
 async function filled(bench: Bench, name: string, count: number): Promise<Filled> {
-  const stack = await startStack(join(bench.directory, name), { syncAlways: false }, bench.started);
+  const stack = await startStack(
+    join(bench.directory, name),
+    { syncAlways: false, nodeOptions: bench.nodeOptions },
+    bench.started,
+  );
   const customers = Array.from({ length: count / ORDERS_PER_CUSTOMER }, (_, index) => `customer-${index}`);
   const orders = Array.from({ length: count }, () => randomUUID());
   const { seconds } = await runLoad(bench.directory, {

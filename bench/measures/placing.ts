@@ -11,8 +11,6 @@ import { median, rounded } from '../statistics.ts';
 import { cpuSeconds } from '../usage.ts';
 
 const IN_FLIGHT = 64;
-/** Programs are faster once they have run for a while: those before are not counted. */
-const WARM_UP = 3_000;
 
 /** How fast orders are placed, alone and against what the broker's client can do at most. */
 export const placing: Measurement = {
@@ -24,8 +22,12 @@ export const placing: Measurement = {
     'place_order_vs_publish',
   ],
   async run(bench) {
-    const stack = await startStack(bench.directory, { syncAlways: true }, bench.started);
-    await placed(bench, stack, WARM_UP);
+    const stack = await startStack(
+      bench.directory,
+      { syncAlways: true, nodeOptions: bench.nodeOptions },
+      bench.started,
+    );
+    await placed(bench, stack, bench.sizes.warmUp);
     const loads: Loaded[] = [];
     const bare: BarePublishResult[] = [];
     for (let round = 1; round <= bench.sizes.rounds; round++) {
@@ -56,7 +58,11 @@ export const placing: Measurement = {
 export const placingAgainstEcho: Measurement = {
   names: ['place_order_vs_echo'],
   async run(bench) {
-    const stack = await startStack(bench.directory, { syncAlways: false }, bench.started);
+    const stack = await startStack(
+      bench.directory,
+      { syncAlways: false, nodeOptions: bench.nodeOptions },
+      bench.started,
+    );
     const port = await freePort();
     const echo = await startProgram(bench.directory, 'echo', ['bench/echo.ts', String(port)], 'ready');
     bench.started.add('echo', echo.stop);
@@ -65,8 +71,8 @@ export const placingAgainstEcho: Measurement = {
       const load = await loaded(bench, `127.0.0.1:${port}`, count);
       return { ...load, serverCpu: (await cpuSeconds(echo.pid)) - before };
     };
-    await placed(bench, stack, WARM_UP);
-    await echoed(WARM_UP);
+    await placed(bench, stack, bench.sizes.warmUp);
+    await echoed(bench.sizes.warmUp);
     const loads: Loaded[] = [];
     const echoes: (LoadResult & { serverCpu: number })[] = [];
     for (let round = 1; round <= bench.sizes.rounds; round++) {

@@ -11,8 +11,8 @@ const PER_SECOND = 200;
 /** How long it takes from the call until the order can be read. */
 export const visible: Measurement = {
   names: ['visible_p50_ms', 'visible_p99_ms'],
-  async run({ directory, sizes, started }) {
-    const stack = await startStack(directory, { syncAlways: true }, started);
+  async run({ directory, sizes, nodeOptions, started }) {
+    const stack = await startStack(directory, { syncAlways: true, nodeOptions }, started);
     const words = [stack.grpc, await bearer('alice'), String(sizes.visible), String(PER_SECOND)];
     const { latenciesMs, acknowledgedMs } = await resultOf<VisibleResult>('visible-client.ts', words);
     const at = (share: number) => ({
