@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -139,8 +140,12 @@ async function endPrevious(pidFile: string, directory: string): Promise<void> {
   const [pid, owner] = (await readFile(pidFile, 'utf8').catch(() => '')).trim().split(' ').map(Number);
   if (pid === undefined || owner === undefined) return;
   const startedAt = performance.now();
-  for (let running = await processOf(pid); running?.command.includes(directory); running = await processOf(pid)) {
+  for (;;) {
+    const running = await processOf(pid);
+    if (running === undefined) break;
     if (running.parent === owner) throw new Error(`${directory} is in use: process ${owner} runs its server ${pid}`);
+    // While it becomes the server it has no arguments for a moment.
+    if (running.command !== '' && !running.command.includes(directory)) break;
     if (performance.now() - startedAt > STOP_TIMEOUT_MS) tryToKill(pid);
     await delay(POLL_MS);
   }
@@ -161,7 +166,7 @@ async function processOf(pid: number): Promise<{ parent: number; command: string
   } catch {
     return undefined;
   }
-  const found = (await fromProc(pid)) ?? (await fromPs(pid));
+  const found = await (existsSync('/proc/self/status') ? fromProc(pid) : fromPs(pid));
   return found === undefined ? undefined : { parent: Number(found.parent), command: found.command };
 }
 
@@ -169,6 +174,7 @@ async function processOf(pid: number): Promise<{ parent: number; command: string
 async function fromProc(pid: number) {
   try {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    if (/^State:\s+Z/m.test(status)) return undefined;
     const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ');
     return { parent: /^PPid:\s+(\d+)/m.exec(status)?.[1], command };
   } catch {

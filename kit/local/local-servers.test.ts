@@ -122,7 +122,7 @@ test('a server that hangs is ended with its owner too', async () => {
 
 test('a pid file that names a process of somebody else is no obstacle', async () => {
   const directory = await ownDirectory();
-  await writeFile(join(directory, 'nats-server.pid'), `${process.pid} ${process.ppid}\n`);
+  await writeFile(join(directory, 'nats-server.pid'), `${process.pid} 1\n`);
 
   const server = await started(startNats({ directory }));
 

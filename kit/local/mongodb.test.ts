@@ -362,13 +362,13 @@ const scalar = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(new Date(0), new Date(1_000)) },
   { weight: 1, arbitrary: fc.constantFrom(null, true, 1.5, -1) },
 );
+// No empty arrays: the stand-in does not sort by them as MongoDB does, with or without an index, and nothing here needs it.
 const value = fc.oneof(
   { weight: 6, arbitrary: scalar },
-  { weight: 1, arbitrary: fc.array(scalar, { maxLength: 3 }) },
+  { weight: 2, arbitrary: fc.array(scalar, { minLength: 1, maxLength: 3 }) },
   { weight: 1, arbitrary: fc.record({ d: scalar }) },
-  { weight: 1, arbitrary: fc.array(fc.record({ d: scalar }, { requiredKeys: [] }), { maxLength: 2 }) },
+  { weight: 1, arbitrary: fc.array(fc.record({ d: scalar }, { requiredKeys: [] }), { minLength: 1, maxLength: 2 }) },
 );
-const fields = fc.record({ a: value, b: value, c: value }, { requiredKeys: [] });
 const lower = fc.oneof(fc.record({ $gt: scalar }), fc.record({ $gte: scalar }));
 const upper = fc.oneof(fc.record({ $lt: scalar }), fc.record({ $lte: scalar }));
 const condition = fc.oneof(
@@ -390,55 +390,60 @@ const direction = fc.constantFrom(1 as const, -1 as const);
 const sort = fc
   .array(fc.tuple(fc.constantFrom('a', 'b', 'c'), direction), { maxLength: 2 })
   .chain((keys) => direction.map((last) => Object.fromEntries([...keys, ['_id', last]]) as Sort));
-const change = fc.oneof(
-  fc.record({ query, $set: fields }),
-  fc.record({ query, $unset: fc.constant({ a: '' }) }),
-  fc.record({ query, remove: fc.constant(true) }),
-);
+
+/** Documents, changes to them and then queries; of one kind of value, because an array changes how an index is read. */
+function scenario(values: fc.Arbitrary<unknown>) {
+  const fields = fc.record({ a: values, b: values, c: values }, { requiredKeys: [] });
+  const change = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ query, $set: fields }) },
+    { weight: 1, arbitrary: fc.record({ query, $unset: fc.constant({ a: '' }) }) },
+    { weight: 1, arbitrary: fc.record({ query, remove: fc.constant(true) }) },
+  );
+  return fc.record({
+    documents: fc.array(fields, { minLength: 5, maxLength: 20 }),
+    changes: fc.array(change, { maxLength: 3 }),
+    queries: fc.array(fc.record({ query, sort, limit: fc.nat(5), skip: fc.nat(2) }), { minLength: 6, maxLength: 10 }),
+  });
+}
 
 test('an index changes nothing about the answer to a query, whatever the documents and changes before it', async () => {
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(fields, { minLength: 5, maxLength: 20 }),
-      fc.array(change, { maxLength: 3 }),
-      fc.array(fc.record({ query, sort, limit: fc.nat(5), skip: fc.nat(2) }), { minLength: 4, maxLength: 8 }),
-      async (documents, changes, queries) => {
-        const [plain, indexed] = [things(), things()];
-        const early = [{ key: { a: 1, b: -1 } }, { key: { 'c.d': 1, a: 1 } }, { key: { _id: 1, a: 1 } }] as const;
-        const late = [{ key: { b: -1 } }, { key: { c: 1 } }, { key: { a: -1, _id: -1 } }] as const;
-        await indexed.createIndexes([...early]);
+    fc.asyncProperty(fc.oneof(scenario(scalar), scenario(value)), async ({ documents, changes, queries }) => {
+      const [plain, indexed] = [things(), things()];
+      const early = [{ key: { a: 1, b: -1 } }, { key: { 'c.d': 1, a: 1 } }, { key: { _id: 1, a: 1 } }] as const;
+      const late = [{ key: { b: -1 } }, { key: { c: 1 } }, { key: { a: -1, _id: -1 } }] as const;
+      await indexed.createIndexes([...early]);
+      for (const collection of [plain, indexed]) {
+        await collection.insertMany(documents.map((document, n) => ({ ...document, _id: `${n}` })));
+      }
+      for (const { query: filter, ...operation } of changes) {
         for (const collection of [plain, indexed]) {
-          await collection.insertMany(documents.map((document, n) => ({ ...document, _id: `${n}` })));
-        }
-        for (const { query: filter, ...operation } of changes) {
-          for (const collection of [plain, indexed]) {
-            if ('remove' in operation) await collection.deleteMany(filter as Filter<Thing>);
-            else if (!('$set' in operation) || Object.keys(operation.$set).length > 0) {
-              await collection.updateMany(filter as Filter<Thing>, operation as object);
-            }
+          if ('remove' in operation) await collection.deleteMany(filter as Filter<Thing>);
+          else if (!('$set' in operation) || Object.keys(operation.$set).length > 0) {
+            await collection.updateMany(filter as Filter<Thing>, operation as object);
           }
         }
-        await indexed.createIndexes([...late]);
-        for (const { query: filter, sort: order, limit, skip } of queries) {
-          const [expected, actual] = await Promise.all(
-            [plain, indexed].map((collection) =>
-              collection
-                .find(filter as Filter<Thing>)
-                .sort(order)
-                .skip(skip)
-                .limit(limit)
-                .toArray(),
-            ),
-          );
-          expect(actual).toEqual(expected);
-          const counts = await Promise.all(
-            [plain, indexed].map((collection) => collection.countDocuments(filter as Filter<Thing>)),
-          );
-          expect(counts[1]).toBe(counts[0]);
-        }
-        await Promise.all([plain.drop(), indexed.drop()]);
-      },
-    ),
-    { numRuns: 60 },
+      }
+      await indexed.createIndexes([...late]);
+      for (const { query: filter, sort: order, limit, skip } of queries) {
+        const [expected, actual] = await Promise.all(
+          [plain, indexed].map((collection) =>
+            collection
+              .find(filter as Filter<Thing>)
+              .sort(order)
+              .skip(skip)
+              .limit(limit)
+              .toArray(),
+          ),
+        );
+        expect(actual).toEqual(expected);
+        const counts = await Promise.all(
+          [plain, indexed].map((collection) => collection.countDocuments(filter as Filter<Thing>)),
+        );
+        expect(counts[1]).toBe(counts[0]);
+      }
+      await Promise.all([plain.drop(), indexed.drop()]);
+    }),
+    { numRuns: 150 },
   );
 });
