@@ -115,6 +115,9 @@ function unary(door: Door, method: DescMethod, pipeline: Pipeline): UntypedHandl
       callback(null, answer);
     } catch (error) {
       callback(statusOf(error as CallError | PassedOnError, incoming));
+    } finally {
+      // The library says `cancelled` of every call that is over, also of one that was answered.
+      call.removeAllListeners('cancelled');
     }
   };
 }
