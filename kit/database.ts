@@ -9,6 +9,8 @@ export type Database = { db: Db; close(): Promise<void> };
 /** A caller gets its answer within 2 s where the database is away. */
 const SELECTION_TIMEOUT_MS = 1_200;
 const QUERY_TIMEOUT_MS = 1_500;
+/** Also of the driver's heartbeats, after which it ends every connection: a busy server is not one that is away. */
+const CONNECT_TIMEOUT_MS = 5_000;
 const SOCKET_TIMEOUT_MS = 10_000;
 const POOL_SIZE = 20;
 
@@ -20,7 +22,7 @@ export function connectDatabase(uri: string, service: string): Database {
   const client = new MongoClient(uri, {
     appName: service,
     serverSelectionTimeoutMS: SELECTION_TIMEOUT_MS,
-    connectTimeoutMS: SELECTION_TIMEOUT_MS,
+    connectTimeoutMS: CONNECT_TIMEOUT_MS,
     socketTimeoutMS: SOCKET_TIMEOUT_MS,
     heartbeatFrequencyMS: 2_000,
     maxPoolSize: POOL_SIZE,

@@ -133,19 +133,28 @@ test('two projections of a view at once have the result of one, and both answer 
   }
 });
 
-test('when the process that follows a view is gone, the one that stands by takes over', async () => {
+test('a process whose view was taken over stands by, answers queries, and takes over when the other is gone', async () => {
   const { bank, db, projection } = await openedView();
   const other = projectionOf(bank, db);
+  const checkpoint = () => db.collection<{ owner: string }>('accounts_v1').findOne({ positions: { $exists: true } });
+  const owner = async () => (await checkpoint())?.owner.split('/')[0];
   projection.start();
   await reached(projection, bank, 'anna', await bank.deposit('anna', 1));
+  const first = await owner();
   other.start();
   await isReady(other);
-  // The first one has to find that it was taken over from.
-  await reached(projection, bank, 'anna', await bank.deposit('anna', 2));
-  await other.stop();
-  await reached(projection, bank, 'anna', await bank.deposit('anna', 3));
-  expect(await amountsOf(projection, 'anna')).toEqual([1, 2, 3]);
+  const second = await owner();
+  expect(second).not.toBe(first);
+  for (const amount of [2, 3, 4, 5]) {
+    const sequence = await bank.deposit('anna', amount);
+    await Promise.all([projection, other].map((each) => reached(each, bank, 'anna', sequence)));
+  }
   expect(projection.health().ready).toBe(true);
+  expect(await owner()).toBe(second);
+  await other.stop();
+  await reached(projection, bank, 'anna', await bank.deposit('anna', 6));
+  expect(await amountsOf(projection, 'anna')).toEqual(upTo(6));
+  expect(await owner()).not.toBe(second);
 });
 
 test('a consumer that is set back under a running projection changes nothing in the view', async () => {

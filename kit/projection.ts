@@ -42,12 +42,16 @@ const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 /** A turn that lasted so long was a good one: the next retry comes quickly again. */
 const GOOD_TURN_MS = 5_000;
-const WATCH_MS = 2_000;
+const WATCH_MS = 1_000;
+/** Looks after which a process that stands by takes over; the one that follows finds by itself what is amiss before. */
+const PATIENCE = 4;
 /** The server's error code (nats-server, errors.json) for a consumer that exists with other settings. */
 const CONSUMER_DIFFERS = 10_148;
 const ON_ITS_WAY_MS = 200;
 /** How long a query waits before it asks whether the position it waits for can exist, and how far the view has come. */
 const LOOK_MS = 50;
+/** The same where another process follows, and nobody tells this one what is shown. */
+const STAND_BY_LOOK_MS = 10;
 /** How long a query waits at most, whatever its caller's deadline. */
 const MAX_WAIT_MS = 10_000;
 /** How long a view may be interrupted before a query that waits for it is told to come again. */
@@ -96,6 +100,8 @@ export class Projection<Document extends object> {
   readonly collection: Collection<Stored<Document>>;
   readonly #parts: ProjectionParts;
   readonly #name: string;
+  /** Tells this process from others in a checkpoint's owner; what stands behind it, its turns. */
+  readonly #process = randomUUID();
   readonly #watchMs: number;
   readonly #store: ViewStore<Document>;
   readonly #lanes: Lane[];
@@ -217,7 +223,7 @@ export class Projection<Document extends object> {
         this.#waiters.delete(waiter);
         resolve();
       };
-      const timer = setTimeout(wake, LOOK_MS);
+      const timer = setTimeout(wake, this.#claim === undefined ? STAND_BY_LOOK_MS : LOOK_MS);
       const waiter = { lane, sequence, wake };
       this.#waiters.add(waiter);
       signal.addEventListener('abort', wake, { once: true });
@@ -295,6 +301,7 @@ export class Projection<Document extends object> {
   async #standBy(signal: AbortSignal): Promise<void> {
     this.#problem = undefined;
     let before = '';
+    let still = 0;
     while (!signal.aborted) {
       await delay(this.#watchMs * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
@@ -306,7 +313,8 @@ export class Projection<Document extends object> {
         }
         const now = JSON.stringify([...checkpoints]);
         const isBehind = infos.some((info) => info.num_pending > 0 || info.num_ack_pending > 0);
-        if (checkpoints.size < allPartitions.length || (isBehind && now === before)) return;
+        still = isBehind && now === before ? still + 1 : 0;
+        if (checkpoints.size < allPartitions.length || still === PATIENCE) return;
         before = now;
       } catch {
         // The turn that is begun now says what is wrong.
@@ -343,7 +351,10 @@ export class Projection<Document extends object> {
         turn.abort(error);
         return Promise.allSettled(work).then(() => Promise.reject(error));
       });
-      if (!signal.aborted) throw turn.signal.reason;
+      if (signal.aborted) return;
+      // Where another process has taken the view over, whatever ended the turn was its doing.
+      await this.#store.checkClaim(claim);
+      throw turn.signal.reason;
     } finally {
       signal.removeEventListener('abort', end);
       forget();
@@ -358,7 +369,7 @@ export class Projection<Document extends object> {
     if (!this.#parts.broker.connected()) throw new UnavailableError('the broker is away');
     this.#parked = await ParkedKeys.open(this.#parts.broker, this.#name);
     // In this order: whoever finds another owner in a checkpoint has got nothing yet that was delivered after a reset.
-    const { claim, checkpoints } = await this.#store.claim(randomUUID());
+    const { claim, checkpoints } = await this.#store.claim(`${this.#process}/${randomUUID()}`);
     for (const lane of this.#lanes) lane.position = checkpoints.get(lane.partition)?.positions[lane.stream] ?? 0;
     this.#claim = claim;
     await Promise.all(
@@ -385,14 +396,19 @@ export class Projection<Document extends object> {
       max_ack_pending: PREFETCH * 4,
       ack_wait: 60_000_000_000,
     };
-    try {
-      await consumers.add(lane.stream, config);
-    } catch (error) {
-      if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_DIFFERS) throw error;
-      // An older program's. How far the view has come is not its business, so it can be made anew.
-      await consumers.delete(lane.stream, lane.consumer);
-      await consumers.add(lane.stream, config);
-    }
+    const isFresh = await consumers.add(lane.stream, config).then(
+      // Whoever followed before has asked for messages, and would get the first ones. A consumer's end is told to it.
+      (info) => info.num_waiting === 0,
+      (error) => {
+        if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_DIFFERS) throw error;
+        // An older program's.
+        return false;
+      },
+    );
+    if (isFresh) return;
+    // How far the view has come is not the consumer's business, so it can be made anew.
+    await consumers.delete(lane.stream, lane.consumer);
+    await consumers.add(lane.stream, config);
   }
 
   async #pull(lane: Lane, turn: AbortController, deliver: (message: JsMsg) => void): Promise<void> {
