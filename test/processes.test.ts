@@ -8,6 +8,7 @@ import { fetchClient } from './interop/fetch-client.ts';
 import { grpcJsClient } from './interop/grpc-js-client.ts';
 import { type EventJson, type OrderClient, orderRequest, refusal } from './interop/order-client.ts';
 import { bearer } from './platform.ts';
+import { type ReceivedSpan, startOtlpReceiver } from './telemetry/otlp-receiver.ts';
 
 /** One of several processes that together are the platform. */
 type Part = {
@@ -24,6 +25,7 @@ type Part = {
 let orders: Part;
 let gateway: Part;
 let ada: string;
+let spans: ReceivedSpan[];
 
 beforeAll(async () => {
   const broker = ownNats();
@@ -31,7 +33,10 @@ beforeAll(async () => {
   atTheEnd(async () => {
     await Promise.all(parts.map((each) => each.kill()));
   });
-  const servers = { NATS_URL: (await broker).url, MONGODB_URI: sharedMongoUri() };
+  const receiver = await startOtlpReceiver();
+  spans = receiver.spans;
+  const observed = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+  const servers = { NATS_URL: (await broker).url, MONGODB_URI: sharedMongoUri(), ...observed };
   ada = await bearer('ada');
   const inventory = await part('services/inventory/main.ts', 'SERVICE', servers);
   orders = await part('services/orders/main.ts', 'SERVICE', servers);
@@ -39,6 +44,7 @@ beforeAll(async () => {
     ORDERS_URL: `http://${orders.grpc}`,
     INVENTORY_URL: `http://${inventory.grpc}`,
     RATE_LIMIT: '0',
+    ...observed,
   });
   parts.push(inventory, orders, gateway);
   await Promise.all(parts.map((each) => each.start()));
@@ -135,6 +141,28 @@ describe.each(Object.entries(doors))('three processes, through %s', (_, makeClie
     expect(await refusal(client.read(orderId))).toMatchObject({ ...unknown, metadata: { order_id: orderId } });
     expect(await refusal(first(client.watch(orderId)))).toMatchObject(unknown);
   });
+});
+
+test('one trace runs through the gateway and the service behind it', async () => {
+  const [traceId, callerId] = [randomUUID().replaceAll('-', ''), 'c0ffee00c0ffee00'];
+  const client = grpcJsClient(gateway.grpc, ada, { traceparent: `00-${traceId}-${callerId}-01` });
+  await client.place(orderRequest());
+
+  const under = (parentSpanId: string | undefined) =>
+    spans.find((span) => span.traceId === traceId && span.parentSpanId === parentSpanId);
+  const name = 'causeway.orders.v1.OrderService/PlaceOrder';
+  const way = () => {
+    const atGateway = under(callerId);
+    const passedOn = under(atGateway?.spanId);
+    const inOrders = under(passedOn?.spanId);
+    return [atGateway, passedOn, inOrders, under(inOrders?.spanId)];
+  };
+  await expect.poll(way, { timeout: 10_000 }).toMatchObject([
+    { name, kind: 'SERVER' },
+    { name, kind: 'CLIENT' },
+    { name, kind: 'SERVER' },
+    { name: 'send ORDERS', kind: 'PRODUCER' },
+  ]);
 });
 
 test('a client that goes away ends its call in the service too', async () => {

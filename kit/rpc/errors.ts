@@ -8,7 +8,7 @@ import { CallError, type Code } from '../errors.ts';
 import { isOutage } from '../outages.ts';
 
 /** Canonical codes by number, the same in gRPC and Connect. */
-export const codeNumbers: Record<Code, status & ConnectCode> = {
+const codeNumbers: Record<Code, status & ConnectCode> = {
   CANCELLED: 1,
   INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,

@@ -25,7 +25,7 @@ export type OrderClient = {
   watch(orderId: string): AsyncIterable<EventJson>;
 };
 
-export type OrderRequest = ReturnType<typeof orderRequest>;
+type OrderRequest = ReturnType<typeof orderRequest>;
 
 /** An order of two cups and one bag of beans, with an id of its own. */
 export function orderRequest() {

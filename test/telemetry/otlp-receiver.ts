@@ -19,7 +19,7 @@ export type ReceivedSpan = {
 };
 
 const kinds = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'] as const;
-export type SpanKind = (typeof kinds)[number];
+type SpanKind = (typeof kinds)[number];
 
 const STATUS_ERROR = 2n;
 
