@@ -150,7 +150,11 @@ function mongod(path: string, choice: string): MongodbProgram {
   };
 }
 
-/** The stand-in of mongo-stand-in/, for machines with Java and Maven but without mongod. */
+/**
+ * The stand-in of mongo-stand-in/, for machines with Java and Maven but without mongod. What mongodb.test.ts asks it
+ * answers like MongoDB. It has no transactions, change streams, `explain` or updates by a pipeline; two bounds on an
+ * array must hold for one element; and what it acknowledged outlives a crash of the process, not of the machine.
+ */
 async function standIn(): Promise<MongodbProgram | undefined> {
   const [java, maven] = await Promise.all([programOnPath('java'), programOnPath('mvn')]);
   if (java === undefined) return undefined;
