@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Db, MongoClient } from 'mongodb';
 import { UnavailableError } from './errors.ts';
 import { isOutage } from './outages.ts';
@@ -13,10 +14,11 @@ const QUERY_TIMEOUT_MS = 1_500;
 const CONNECT_TIMEOUT_MS = 5_000;
 const SOCKET_TIMEOUT_MS = 10_000;
 const POOL_SIZE = 20;
+const RECONNECT_MS = 200;
 
 /**
  * Connects to the database of a service: `<path of the address>_<service>`, path `causeway` where it has none.
- * The driver goes on looking for a server that is away; each operation then fails after 1.2 s.
+ * A server that is away is looked for without end, from the start on; each operation then fails after 1.2 s.
  */
 export function connectDatabase(uri: string, service: string): Database {
   const client = new MongoClient(uri, {
@@ -28,7 +30,28 @@ export function connectDatabase(uri: string, service: string): Database {
     maxPoolSize: POOL_SIZE,
     ignoreUndefined: true,
   });
-  return { db: client.db(databaseName(uri, service)), close: () => client.close() };
+  const end = new AbortController();
+  const connected = connectAtLast(client, end.signal);
+  return {
+    db: client.db(databaseName(uri, service)),
+    close: async () => {
+      end.abort();
+      await connected;
+      await client.close();
+    },
+  };
+}
+
+/** A client whose first connection fails would never try again: "Topology is closed" for ever. */
+async function connectAtLast(client: MongoClient, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await client.connect();
+      return;
+    } catch {
+      await delay(RECONNECT_MS, undefined, { signal }).catch(() => {});
+    }
+  }
 }
 
 /**
