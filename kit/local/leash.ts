@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { outputOf } from './cache.ts';
@@ -107,7 +107,8 @@ export async function startLeashed(options: LeashedCommand): Promise<LeashedServ
     pid,
     kill: async (signal = 'SIGKILL') => {
       child.kill(signal);
-      if (signal === 'SIGSTOP' || signal === 'SIGCONT') return;
+      if (signal === 'SIGCONT') return;
+      if (signal === 'SIGSTOP') return stopped(child, pid);
       child.ref();
       await exited;
     },
@@ -133,6 +134,20 @@ function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
 function unreference(child: ChildProcess): void {
   child.unref();
   (child.stdin as { unref?: () => void } | null)?.unref?.();
+}
+
+/** A signal is sent before it is heeded: for a moment the server's threads still answer. */
+async function stopped(child: ChildProcess, pid: number): Promise<void> {
+  while (!hasExited(child) && !(await isStopped(pid))) await delay(1);
+}
+
+async function isStopped(pid: number): Promise<boolean> {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return (await outputOf('ps', ['-o', 'state=', '-p', String(pid)])).trim().startsWith('T');
+  const states = await Promise.all(
+    (await readdir(tasks)).map((task) => readFile(join(tasks, task, 'status'), 'utf8').catch(() => '')),
+  );
+  return states.every((status) => status === '' || /^State:\s+T/m.test(status));
 }
 
 /** Waits for the directory's earlier server, which goes down when its owner is gone. Rejects where the owner lives. */

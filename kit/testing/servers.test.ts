@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '@nats-io/transport-node';
 import { beforeAll, expect, test } from 'vitest';
 import { type OwnServer, openTestParts, ownMongodb, ownNats, sharedMongoUri } from './servers.ts';
@@ -16,6 +17,25 @@ test('a file, a hook and a test can each have a broker of its own', async () => 
 
   expect(new Set(connections.map(({ info }) => info?.port)).size).toBe(3);
   await Promise.all(connections.map((connection) => connection.close()));
+});
+
+test('a broker that is stopped answers nothing until it goes on', async () => {
+  const broker = await ownNats();
+  const connection = await connect({ servers: broker.url });
+
+  for (let round = 0; round < 20; round++) {
+    await broker.kill('SIGSTOP');
+    let answered = false;
+    const flushed = connection.flush().then(() => {
+      answered = true;
+    });
+    await delay(5);
+    expect(answered).toBe(false);
+    await broker.kill('SIGCONT');
+    await flushed;
+  }
+
+  await connection.close();
 });
 
 test('a service opened for a test has a database that nobody else sees', async () => {
