@@ -7,7 +7,7 @@ import { fullSizes, measured } from './bench.ts';
 import { figure, figureNames, isMet, table } from './figures.ts';
 import { parseReport, parseTimes } from './load.ts';
 import { placing } from './measures/placing.ts';
-import { median, quantile, rounded } from './statistics.ts';
+import { median, medianRatio, quantile, rounded } from './statistics.ts';
 import { cpuSeconds, parseStat, parseTime, residentMegabytes } from './usage.ts';
 
 describe('statistics', () => {
@@ -22,6 +22,10 @@ describe('statistics', () => {
   test('a median of an even number of values lies between the two in the middle', () => {
     expect([median([9, 1, 5]), median([4, 1, 2, 100])]).toEqual([5, 3]);
     expect(() => median([])).toThrow(RangeError);
+  });
+
+  test('a ratio is taken round by round, so that a round in which everything was slow counts as any other', () => {
+    expect(medianRatio([10, 1, 12], [20, 2, 12])).toBe(0.5);
   });
 
   test('a figure has three digits that count', () => {

@@ -22,8 +22,8 @@ export type Sizes = {
 
 export const fullSizes: Sizes = {
   warmUp: 4_000,
-  orders: 8_000,
-  rounds: 3,
+  orders: 4_000,
+  rounds: 7,
   visible: 4_000,
   few: 1_000,
   many: 100_000,

@@ -14,6 +14,14 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
+/**
+ * How much more one is than another that had its turn right after it, round by round; the middle one. What slows the
+ * machine down for a while slows both, so this says more than a ratio of two medians.
+ */
+export function medianRatio(ones: readonly number[], others: readonly number[]): number {
+  return median(ones.map((one, round) => one / (others[round] ?? Number.NaN)));
+}
+
 /** Three significant digits: a benchmark has no more. */
 export function rounded(value: number): number {
   return Number(value.toPrecision(3));

@@ -9,7 +9,7 @@ import { resultOf } from '../program.ts';
 import type { RebuildResult } from '../rebuild.ts';
 import { bearer, cancelOrder, getOrder, listOrders, placeOrder } from '../requests.ts';
 import { type Stack, startStack } from '../stack.ts';
-import { median, rounded } from '../statistics.ts';
+import { median, medianRatio, rounded } from '../statistics.ts';
 import { residentMegabytes } from '../usage.ts';
 
 const ORDERS_PER_CUSTOMER = 20;
@@ -101,14 +101,16 @@ async function compared(
   };
   const times: { few: number; many: number }[] = [];
   for (let round = 0; round <= ROUNDS; round++) times.push({ few: await timed(few), many: await timed(many) });
-  const [ofFew, ofMany] = (['few', 'many'] as const).map((which) => median(times.slice(1).map((each) => each[which])));
-  const value = (ofMany ?? Number.NaN) / (ofFew ?? Number.NaN);
+  const counted = times.slice(1);
+  const ofFew = counted.map((each) => each.few);
+  const ofMany = counted.map((each) => each.many);
+  const value = medianRatio(ofMany, ofFew);
   bench.say(`${name}: ${value.toFixed(2)}`);
   return figure(name, value, {
     few: bench.sizes.few,
     many: bench.sizes.many,
-    few_p50_ms: rounded(ofFew ?? Number.NaN),
-    many_p50_ms: rounded(ofMany ?? Number.NaN),
+    few_p50_ms: rounded(median(ofFew)),
+    many_p50_ms: rounded(median(ofMany)),
     in_flight: IN_FLIGHT_COMPARED,
     rounds: ROUNDS,
   });

@@ -7,7 +7,7 @@ import { type LoadResult, runLoad } from '../load.ts';
 import { resultOf } from '../program.ts';
 import { bearer, placeOrders } from '../requests.ts';
 import { type Stack, startProgram, startStack } from '../stack.ts';
-import { median, rounded } from '../statistics.ts';
+import { median, medianRatio, rounded } from '../statistics.ts';
 import { cpuSeconds } from '../usage.ts';
 
 const IN_FLIGHT = 64;
@@ -34,20 +34,19 @@ export const placing: Measurement = {
       loads.push(await placed(bench, stack, bench.sizes.orders));
       const words = [stack.natsUrl, 'ORDERS', '1', String(bench.sizes.orders), String(IN_FLIGHT)];
       bare.push(await resultOf<BarePublishResult>('bare-publish.ts', words));
-      bench.say(`${round}: ${rate(loads)} orders/s, bare ${rate(bare)}/s`);
+      bench.say(`${round}: ${rates(loads).at(-1)} orders/s, bare ${rates(bare).at(-1)}/s`);
     }
     const common = { orders: bench.sizes.orders, rounds: bench.sizes.rounds, in_flight: IN_FLIGHT, synced: true };
-    const perSecond = median(loads.map((load) => load.perSecond));
-    const barePerSecond = median(bare.map((each) => each.perSecond));
+    const perSecond = median(rates(loads));
     return [
       figure('place_order_per_s', perSecond, { ...common, with_views_per_s: middle(loads, 'withViewsPerSecond') }),
       figure('place_order_p50_ms', median(loads.map(({ p50Ms }) => p50Ms)), common),
       figure('place_order_p99_ms', median(loads.map(({ p99Ms }) => p99Ms)), common),
       cpuPerOrder(loads, common),
-      figure('place_order_vs_publish', perSecond / barePerSecond, {
+      figure('place_order_vs_publish', medianRatio(rates(loads), rates(bare)), {
         ...common,
-        orders_per_s: rounded(perSecond),
-        publishes_per_s: rounded(barePerSecond),
+        orders_per_s: rates(loads),
+        publishes_per_s: rates(bare),
         bare_cpu_us: rounded((median(bare.map((each) => each.cpuSeconds)) / bench.sizes.orders) * 1_000_000),
       }),
     ];
@@ -78,15 +77,13 @@ export const placingAgainstEcho: Measurement = {
     for (let round = 1; round <= bench.sizes.rounds; round++) {
       loads.push(await placed(bench, stack, bench.sizes.orders));
       echoes.push(await echoed(bench.sizes.orders));
-      bench.say(`${round}: ${rate(loads)} orders/s, echo ${rate(echoes)}/s`);
+      bench.say(`${round}: ${rates(loads).at(-1)} orders/s, echo ${rates(echoes).at(-1)}/s`);
     }
-    const perSecond = median(loads.map((load) => load.perSecond));
-    const echoesPerSecond = median(echoes.map((load) => load.perSecond));
     return [
-      figure('place_order_vs_echo', perSecond / echoesPerSecond, {
+      figure('place_order_vs_echo', medianRatio(rates(loads), rates(echoes)), {
         ...{ orders: bench.sizes.orders, rounds: bench.sizes.rounds, in_flight: IN_FLIGHT, synced: false },
-        orders_per_s: rounded(perSecond),
-        echoes_per_s: rounded(echoesPerSecond),
+        orders_per_s: rates(loads),
+        echoes_per_s: rates(echoes),
         order_cpu_us: cpuPerOrder(loads, {}).by_process,
         echo_cpu_us: rounded((median(echoes.map((each) => each.serverCpu)) / bench.sizes.orders) * 1_000_000),
       }),
@@ -144,8 +141,9 @@ function cpuPerOrder(loads: readonly Loaded[], details: Record<string, unknown>)
   });
 }
 
-function rate(results: readonly { perSecond: number }[]): number {
-  return Math.round(results.at(-1)?.perSecond ?? 0);
+/** Of each round, in order. */
+function rates(results: readonly { perSecond: number }[]): number[] {
+  return results.map(({ perSecond }) => Math.round(perSecond));
 }
 
 function middle(loads: readonly Loaded[], what: 'withViewsPerSecond'): number {

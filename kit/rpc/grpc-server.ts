@@ -57,6 +57,8 @@ export async function startGrpcServer(
   const server = new Server({
     'grpc.max_receive_message_length': options.maxRequestBytes,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    // Nobody asks for the library's own statistics of each call and stream.
+    'grpc.enable_channelz': 0,
   });
   const stopping = new AbortController();
   for (const door of doors) {
