@@ -42,5 +42,6 @@ function after(token: string) {
   const [time, id] = Buffer.from(token, 'base64url').toString().split(' ');
   const placedAt = new Date(Number(time));
   if (id === undefined || Number.isNaN(placedAt.getTime())) throw invalid('page_token', 'is not a token of this list');
-  return { $or: [{ placedAt: { $lt: placedAt } }, { placedAt, _id: { $lt: id } }] };
+  // The first condition says nothing new, but where an index has to begin.
+  return { placedAt: { $lte: placedAt }, $or: [{ placedAt: { $lt: placedAt } }, { _id: { $lt: id } }] };
 }

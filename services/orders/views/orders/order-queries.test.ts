@@ -1,0 +1,85 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import { connectDatabase } from '#kit/database.ts';
+import { sharedMongoUri } from '#kit/testing/servers.ts';
+import { collectionOf, type Stored } from '#kit/view.ts';
+import { listOrders, type OrderFilter } from './order-queries.ts';
+import { type OrderDocument, ordersView } from './orders-view.ts';
+
+const anyOrder: OrderFilter = { customerId: undefined, status: undefined };
+
+/** 60 orders of two customers, three of each moment, some cancelled; their ids, the newest first, are o-59 to o-00. */
+async function filledView() {
+  const { db, close } = connectDatabase(sharedMongoUri(), 'orders');
+  onTestFinished(close);
+  const collection = db.collection<Stored<OrderDocument>>(collectionOf(ordersView));
+  await collection.createIndexes([...(ordersView.indexes ?? [])]);
+  const orders = Array.from({ length: 60 }, (_, number) => ({
+    _id: `o-${String(number).padStart(2, '0')}`,
+    customerId: number % 4 === 0 ? 'bert' : 'anna',
+    status: number % 5 === 0 ? OrderStatus.CANCELLED : OrderStatus.PLACED,
+    placedAt: new Date(1_000_000 + Math.floor(number / 3)),
+    revision: 1,
+  }));
+  await collection.insertMany([...orders].sort(() => Math.random() - 0.5) as never);
+  await collection.insertOne({ _id: 'checkpoint:0', positions: {}, generation: 1, owner: '' } as never);
+  const view = { collection } as unknown as Parameters<typeof listOrders>[0];
+  const newestFirst = orders.toReversed();
+
+  /** The ids on all pages. */
+  async function pages(filter: OrderFilter, pageSize: number): Promise<string[][]> {
+    const found: string[][] = [];
+    let token = '';
+    do {
+      const page = await listOrders(view, filter, pageSize, token);
+      found.push(page.orders.map(({ _id }) => _id));
+      token = page.nextPageToken;
+    } while (token !== '' && found.length < 100);
+    return found;
+  }
+  return { view, collection, newestFirst, pages };
+}
+
+test('every order is on one page, the newest first, also where several are of the same moment', async () => {
+  const { newestFirst, pages } = await filledView();
+  for (const pageSize of [1, 7, 20, 59, 60, 61]) {
+    const found = await pages(anyOrder, pageSize);
+    expect(found.flat()).toEqual(newestFirst.map(({ _id }) => _id));
+    expect(found).toHaveLength(Math.ceil(60 / pageSize));
+  }
+});
+
+test('a list has only what it was asked for', async () => {
+  const { newestFirst, pages } = await filledView();
+  const filters: OrderFilter[] = [
+    { customerId: 'bert', status: undefined },
+    { customerId: undefined, status: OrderStatus.CANCELLED },
+    { customerId: 'anna', status: OrderStatus.CANCELLED },
+    { customerId: 'nobody', status: undefined },
+  ];
+  for (const { customerId, status } of filters) {
+    const wanted = newestFirst.filter(
+      (order) => order.customerId === (customerId ?? order.customerId) && order.status === (status ?? order.status),
+    );
+    expect((await pages({ customerId, status }, 4)).flat()).toEqual(wanted.map(({ _id }) => _id));
+  }
+});
+
+test('an order that is placed while somebody turns pages is not on the later ones, and pushes none out', async () => {
+  const { view, collection, newestFirst } = await filledView();
+  const first = await listOrders(view, anyOrder, 30, '');
+  const late = { _id: 'o-99', customerId: 'anna', status: OrderStatus.PLACED, placedAt: new Date(), revision: 1 };
+  await collection.insertOne(late as never);
+  const second = await listOrders(view, anyOrder, 30, first.nextPageToken);
+  expect([...first.orders, ...second.orders].map(({ _id }) => _id)).toEqual(newestFirst.map(({ _id }) => _id));
+});
+
+test('what is no token of a page is the fault of that field', async () => {
+  const { view } = await filledView();
+  for (const token of ['nonsense', Buffer.from('yesterday o-1').toString('base64url')]) {
+    await expect(listOrders(view, anyOrder, 10, token)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { violations: [{ field: 'page_token' }] },
+    });
+  }
+});
