@@ -317,7 +317,7 @@ export async function keepPlacing(client: Client, load: Load, until: AbortSignal
       } catch (error) {
         if (!maySucceedLater(error)) throw error;
         load.repeated++;
-        await delay(20);
+        await delay(50 + Math.random() * 50);
       }
     }
   }

@@ -26,6 +26,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   project.provide('sharedNats', nats.url);
   return async () => {
     await Promise.all([mongodb.stop(), nats.stop()]);
-    await rm(directory, { recursive: true, force: true });
+    // The servers of a platform that was killed end a moment after it, and write until then.
+    await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   };
 }

@@ -16,12 +16,13 @@ import {
 import { bearer, platformProcess } from '../platform.ts';
 
 const { placeOrder, cancelOrder } = OrderService.method;
+const unlimited = { RATE_LIMIT: '0' };
 
 test('after kill -9 between publish and reply the same requests get their answers, and nothing is there twice', async () => {
   const nats = await ownNats({ syncAlways: true });
   const proxy = await startProxy(nats.url);
   atTheEnd(() => proxy.close());
-  const platform = await platformProcess({ NATS_URL: proxy.url, MONGODB_URI: sharedMongoUri() });
+  const platform = await platformProcess({ ...unlimited, NATS_URL: proxy.url, MONGODB_URI: sharedMongoUri() });
   const client = await grpcAs(platform, 'alice');
   const alice = ordersOf(client);
   const orders = [
@@ -63,7 +64,7 @@ test('after kill -9 between publish and reply the same requests get their answer
 });
 
 test('after three times kill -9 under 40 clients every acknowledged order is there, and each is there once', async () => {
-  const platform = await platformProcess();
+  const platform = await platformProcess(unlimited);
   const authorization = await bearer('alice');
   const clients = [await grpcAs(platform, 'alice'), connectClient(platform, authorization)];
   const load: Load = { acknowledged: [], repeated: 0 };
@@ -105,7 +106,7 @@ test('after three times kill -9 under 40 clients every acknowledged order is the
 });
 
 test('Ctrl-C under load ends within 10 s, and loses nothing that was acknowledged', async () => {
-  const platform = await platformProcess();
+  const platform = await platformProcess(unlimited);
   const client = await grpcAs(platform, 'alice');
   const alice = ordersOf(client);
   const { orderId } = await alice.place();
