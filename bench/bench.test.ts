@@ -90,6 +90,7 @@ describe('what the load generator reports', () => {
   test('is read, with the CPU time that the shell adds', () => {
     expect(parseReport(report, '0m0.00s 0m0.00s\n0m1.25s 1m0.5s\n')).toEqual({
       calls: 100,
+      failed: 0,
       seconds: 2,
       perSecond: 50,
       p50Ms: 1.5,
@@ -99,9 +100,10 @@ describe('what the load generator reports', () => {
     expect(parseTimes('0m0.001000s 0m0.002000s\n0m0.250000s 0m0.500000s')).toBe(0.75);
   });
 
-  test('is no figure where a single call failed', () => {
+  test('is no figure where a single call failed, unless such are counted', () => {
     const failed = { ...report, statusCodeDistribution: { OK: 99, Unavailable: 1 }, errorDistribution: { away: 1 } };
     expect(() => parseReport(failed, '')).toThrow(/Unavailable/);
+    expect(parseReport(failed, '0m0s 0m0s\n0m0s 0m0s', true)).toMatchObject({ calls: 100, failed: 1 });
   });
 });
 

@@ -32,7 +32,7 @@ await runProcess(async (started) => {
   const all: Figure[] = [];
   for (const measurement of wanted) {
     bench.say(`measuring ${measurement.names.join(', ')}`);
-    for (const figure of await measured(measurement, bench)) {
+    for (const figure of await measuredOrNothing(measurement, bench)) {
       all.push(figure);
       process.stdout.write(`${JSON.stringify(figure)}\n`);
     }
@@ -40,6 +40,17 @@ await runProcess(async (started) => {
   process.stderr.write(`\n${table(all)}\n`);
   await started.stop();
 });
+
+/** One that fails says so, and does not keep the others from their turn. */
+async function measuredOrNothing(measurement: Measurement, bench: Bench): Promise<Figure[]> {
+  try {
+    return await measured(measurement, bench);
+  } catch (error) {
+    bench.say(`FAILED: ${error instanceof Error ? error.stack : error}`);
+    process.exitCode = 1;
+    return [];
+  }
+}
 
 type Options = { quick: boolean; only: string[] | undefined; profile: string | undefined };
 

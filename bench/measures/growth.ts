@@ -89,14 +89,17 @@ async function compared(
   messages: (of: Filled) => Uint8Array[],
 ): Promise<Figure> {
   const authorization = await bearer('bench', 'operator');
+  let failures = 0;
   const timed = async (of: Filled) => {
-    const { p50Ms } = await runLoad(bench.directory, {
+    const { p50Ms, failed } = await runLoad(bench.directory, {
       address: of.stack.grpc,
       method,
       messages: messages(of),
       inFlight: IN_FLIGHT_COMPARED,
       authorization,
+      mayFail: true,
     });
+    failures += failed;
     return p50Ms;
   };
   const times: { few: number; many: number }[] = [];
@@ -113,6 +116,7 @@ async function compared(
     many_p50_ms: rounded(median(ofMany)),
     in_flight: IN_FLIGHT_COMPARED,
     rounds: ROUNDS,
+    ...(failures === 0 ? {} : { failed_calls: failures }),
   });
 }
 
