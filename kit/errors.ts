@@ -22,7 +22,7 @@ export type Code =
   | 'INTERNAL';
 
 /** One field of a request that is not as it should be: its path, such as `lines[2].quantity`, and what is wrong. */
-export type FieldViolation = { field: string; description: string };
+type FieldViolation = { field: string; description: string };
 
 export type CallErrorDetails = {
   /** Becomes google.rpc.BadRequest. */

@@ -39,7 +39,7 @@ export type EventContext = {
 };
 
 /** Where an event stands. */
-export type EventPlace = { stream: string; partition: number; sequence: number; subject: string };
+type EventPlace = { stream: string; partition: number; sequence: number; subject: string };
 
 /** An event as it was read from a journal, with its personal data in the clear. */
 export type RecordedEvent<Data extends Message = Message> = EventContext & EventPlace & { data: Data };

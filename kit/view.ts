@@ -8,7 +8,7 @@ import type { JournalDeclaration } from './streams.ts';
 export type EventSource = { journal: JournalDeclaration; aggregate: string };
 
 /** What the runner keeps in each document beside what the projection put there. */
-export type Bookkeeping = {
+type Bookkeeping = {
   _id: string;
   /** Sequence of the last event applied, by stream: an event that comes again, or late, changes nothing. */
   applied: Record<string, number>;

@@ -1,7 +1,6 @@
 import { ItemListedSchema, ItemPriceChangedSchema, ItemRestockedSchema } from '#gen/causeway/inventory/v1/events_pb.js';
 import { ItemStateSchema } from '#gen/causeway/inventory/v1/state_pb.js';
 import type { Aggregate } from '#kit/decider.ts';
-import { EventTypes } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
 import { type Item, type ItemEvent, item, type StockItem } from '../domain/item.ts';
 
@@ -12,8 +11,6 @@ const events = {
   ItemPriceChanged: ItemPriceChangedSchema,
   ItemRestocked: ItemRestockedSchema,
 };
-
-export const itemEvents = new EventTypes(Object.values(events));
 
 /** A catalogue item's forms on the wire. */
 export const itemAggregate: Aggregate<StockItem, Item, ItemEvent, typeof ItemStateSchema> = {

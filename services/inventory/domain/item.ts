@@ -1,6 +1,6 @@
 import type { Decider, Refusal } from '#kit/decider.ts';
 
-export type Money = { currencyCode: string; units: bigint; nanos: number };
+type Money = { currencyCode: string; units: bigint; nanos: number };
 
 export type ItemEvent =
   | { type: 'ItemListed'; sku: string; name: string; unitPrice: Money; quantity: number }

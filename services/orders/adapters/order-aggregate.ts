@@ -9,7 +9,6 @@ import {
 } from '#gen/causeway/orders/v1/events_pb.js';
 import { OrderStateSchema, OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
 import type { Aggregate } from '#kit/decider.ts';
-import { EventTypes } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
 import { type Order, type OrderCommand, type OrderEvent, order } from '../domain/order.ts';
 
@@ -23,8 +22,6 @@ const events = {
   OrderCancelled: OrderCancelledSchema,
   RequestIdUsed: RequestIdUsedSchema,
 };
-
-export const orderEvents = new EventTypes(Object.values(events));
 
 const statuses = {
   Placed: OrderStatus.PLACED,

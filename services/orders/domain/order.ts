@@ -1,6 +1,6 @@
 import type { Decider, Refusal } from '#kit/decider.ts';
 
-export type Money = { currencyCode: string; units: bigint; nanos: number };
+type Money = { currencyCode: string; units: bigint; nanos: number };
 
 export type OrderLine = { sku: string; name: string; quantity: number; unitPrice: Money };
 
@@ -57,7 +57,7 @@ export type OrderCommand =
  * Takes a customer's request id for a request about another order than the one whose id would be made from it. Asked of
  * that one, so that a request id is used once only, whichever way.
  */
-export type UseRequestId = { type: 'UseRequestId'; orderId: string; usedForOrderId: string };
+type UseRequestId = { type: 'UseRequestId'; orderId: string; usedForOrderId: string };
 
 export type Order =
   | { status: 'None' }
