@@ -55,8 +55,8 @@ export type Bench = {
   say(line: string): void;
 };
 
-/** Measures some figures that stand on the same servers. */
-export type Measurement = { names: readonly FigureName[]; run(bench: Bench): Promise<Figure[]> };
+/** Measures some figures that stand on the same servers, each told as soon as it is known. */
+export type Measurement = { names: readonly FigureName[]; run(bench: Bench): AsyncIterable<Figure> };
 
 /** Runs a measurement, and stops what it started, whatever comes of it. */
 export async function measured({ names, run }: Measurement, bench: Bench): Promise<Figure[]> {
@@ -66,7 +66,7 @@ export async function measured({ names, run }: Measurement, bench: Bench): Promi
   const directory = join(bench.directory, names[0] ?? '');
   await mkdir(directory);
   try {
-    return await run({ ...bench, directory, started: own });
+    yield* run({ ...bench, directory, started: own });
   } finally {
     await own.stop();
   }

@@ -300,7 +300,13 @@ describe('cancelling an order', () => {
     const requestId = randomUUID();
     const byRequest = await alice.place({ orderId: '', requestId: randomUUID() });
     const { orderId } = await alice.place({ requestId });
-    expect(await refusal(alice.cancel(randomUUID()))).toMatchObject({ code: 'NOT_FOUND', reason: 'ORDER_UNKNOWN' });
+    const unused = randomUUID();
+    for (const id of ['', unused]) {
+      const refused = await refusal(alice.cancel(randomUUID(), id));
+      expect(refused).toMatchObject({ code: 'NOT_FOUND', reason: 'ORDER_UNKNOWN' });
+    }
+    // Nothing was stored for it: the request id is as good as before.
+    expect(await alice.place({ requestId: unused })).toMatchObject({ version: 1n });
 
     const noted = (await journalOfOrders()).filter(({ headers }) => headers.get('ce-type').endsWith('.RequestIdUsed'));
     const notes = noted.map(({ headers }) => headers.get('ce-subject'));

@@ -43,10 +43,15 @@ const HEALTH_INTERVAL_MS = 1_000;
 /** While it is not ready, whoever waits for it is told soon after it is. */
 const UNREADY_INTERVAL_MS = 100;
 const DRAIN_MS = 5_000;
+/** Time for what was answered last to reach its caller. */
+const LAST_ANSWERS_MS = 200;
 const KEEPALIVE_MS = 30_000;
 
 type Unary = ServerUnaryCall<Buffer, Uint8Array>;
 type Streaming = ServerWritableStream<Buffer, Uint8Array>;
+
+/** How many calls the doors have at hand. */
+type Calls = { atHand: number };
 
 /** Serves doors over gRPC (HTTP/2, in the clear unless there is a certificate), with health and reflection. */
 export async function startGrpcServer(
@@ -61,6 +66,7 @@ export async function startGrpcServer(
     'grpc.enable_channelz': 0,
   });
   const stopping = new AbortController();
+  const calls: Calls = { atHand: 0 };
   for (const door of doors) {
     const methods = door.service.methods.map((method) => [method.name, definition(method)] as const);
     const handlers = door.service.methods.map(
@@ -68,8 +74,8 @@ export async function startGrpcServer(
         [
           method.name,
           method.methodKind === 'server_streaming'
-            ? serverStream(door, method, pipeline, stopping.signal)
-            : unary(door, method, pipeline),
+            ? serverStream(door, method, pipeline, calls, stopping.signal)
+            : unary(door, method, pipeline, calls),
         ] as const,
     );
     server.addService(Object.fromEntries(methods), Object.fromEntries(handlers));
@@ -88,7 +94,7 @@ export async function startGrpcServer(
     async stop() {
       stopHealth();
       stopping.abort(new ServerStopping());
-      await drain(server);
+      await drain(server, calls);
     },
   };
 }
@@ -106,8 +112,9 @@ function definition(method: DescMethod): MethodDefinition<Uint8Array, Uint8Array
   };
 }
 
-function unary(door: Door, method: DescMethod, pipeline: Pipeline): UntypedHandleCall {
+function unary(door: Door, method: DescMethod, pipeline: Pipeline, calls: Calls): UntypedHandleCall {
   return async (call: Unary, callback: sendUnaryData<Uint8Array>) => {
+    calls.atHand++;
     const incoming = incomingOf(call);
     try {
       const answer = await pipeline.unary(method, incoming, (admitted) =>
@@ -118,14 +125,22 @@ function unary(door: Door, method: DescMethod, pipeline: Pipeline): UntypedHandl
     } catch (error) {
       callback(statusOf(error as CallError | PassedOnError, incoming));
     } finally {
+      calls.atHand--;
       // The library says `cancelled` of every call that is over, also of one that was answered.
       call.removeAllListeners('cancelled');
     }
   };
 }
 
-function serverStream(door: Door, method: DescMethod, pipeline: Pipeline, stopping: AbortSignal): UntypedHandleCall {
+function serverStream(
+  door: Door,
+  method: DescMethod,
+  pipeline: Pipeline,
+  calls: Calls,
+  stopping: AbortSignal,
+): UntypedHandleCall {
   return async (call: Streaming) => {
+    calls.atHand++;
     const incoming = incomingOf(call, stopping);
     try {
       call.sendMetadata(correlation(incoming));
@@ -138,6 +153,8 @@ function serverStream(door: Door, method: DescMethod, pipeline: Pipeline, stoppi
       call.end();
     } catch (error) {
       call.emit('error', statusOf(error as CallError | PassedOnError, incoming));
+    } finally {
+      calls.atHand--;
     }
   };
 }
@@ -220,13 +237,22 @@ function keepHealth(health: HealthImplementation, doors: readonly Door[], ask: (
   };
 }
 
-async function drain(server: Server): Promise<void> {
+/**
+ * Waits for the calls that the doors have at hand, and for nobody else: who watches the server's health, or keeps a
+ * connection open, would never let it go.
+ */
+async function drain(server: Server, calls: Calls): Promise<void> {
   const { promise: finished, resolve } = Promise.withResolvers<void>();
-  const force = setTimeout(() => {
+  server.tryShutdown(() => resolve());
+  const began = performance.now();
+  let busyAt = began;
+  const look = setInterval(() => {
+    const now = performance.now();
+    if (calls.atHand > 0) busyAt = now;
+    if (now - busyAt < LAST_ANSWERS_MS && now - began < DRAIN_MS) return;
     server.forceShutdown();
     resolve();
-  }, DRAIN_MS);
-  server.tryShutdown(() => resolve());
+  }, 20);
   await finished;
-  clearTimeout(force);
+  clearInterval(look);
 }

@@ -44,6 +44,7 @@ export async function orders(parts: ServiceParts): Promise<Service> {
     doors: [
       orderDoor({
         handle: (request) => commands.handle(request),
+        stateOf: async (orderId) => (await commands.state(orderId))?.state,
         prices: catalogue,
         orders: projections.orders,
         history: projections.history,

@@ -31,6 +31,8 @@ const DEFAULT_PAGE_SIZE = 20;
 
 export type OrderDoorParts = {
   handle(request: CommandRequest<OrderCommand>): Promise<CommandResult<Order>>;
+  /** The order as its journal's leader knows it. */
+  stateOf(orderId: string): Promise<Order | undefined>;
   /** Names and prices by sku. */
   prices: { get(sku: string): Promise<{ name: string; unitPrice: Price } | undefined> };
   orders: Projection<OrderDocument>;
@@ -41,7 +43,7 @@ export type OrderDoorParts = {
 type Price = { currencyCode: string; units: number; nanos: number };
 
 /** OrderService: what clients ask for, turned into commands on orders and queries on views. */
-export function orderDoor({ handle, prices, orders, history, watch }: OrderDoorParts): Door {
+export function orderDoor({ handle, stateOf, prices, orders, history, watch }: OrderDoorParts): Door {
   /**
    * Ties a request id to the order that it is used for, under the order id that would be made from it: where that is
    * the order itself, placing it does so already.
@@ -89,7 +91,13 @@ export function orderDoor({ handle, prices, orders, history, watch }: OrderDoorP
         ...cause(call, request.requestId),
         content: contentOf(CancelOrderRequestSchema, { ...request, orderId, requestId: '' }),
       };
-      await useRequestId(call.caller.subject, request.requestId, orderId, asked);
+      if (request.requestId !== '') {
+        // No request id is used up, and nothing stored, for an order that there is not.
+        const order = await stateOf(orderId);
+        if (order === undefined || !('customerId' in order) || !maySee(order.customerId, call))
+          throw unknownOrder(orderId);
+        await useRequestId(call.caller.subject, request.requestId, orderId, asked);
+      }
       const result = await handle({
         ...asked,
         key: orderId,
