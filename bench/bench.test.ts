@@ -115,7 +115,8 @@ test('orders are placed on real servers, and what it cost is told of every proce
     await rm(directory, { recursive: true, force: true });
   });
   const sizes = { ...fullSizes, warmUp: 64, orders: 200, rounds: 1 };
-  const figures = await measured(placing, { sizes, directory, started, nodeOptions: [], say: () => {} });
+  const bench = { sizes, directory, started, nodeOptions: [], say: () => {} };
+  const figures = await Array.fromAsync(measured(placing, bench));
   expect(figures.map(({ name }) => name)).toEqual(placing.names);
   for (const { name, value } of figures) {
     expect(figureNames).toContain(name);

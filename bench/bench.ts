@@ -59,7 +59,7 @@ export type Bench = {
 export type Measurement = { names: readonly FigureName[]; run(bench: Bench): AsyncIterable<Figure> };
 
 /** Runs a measurement, and stops what it started, whatever comes of it. */
-export async function measured({ names, run }: Measurement, bench: Bench): Promise<Figure[]> {
+export async function* measured({ names, run }: Measurement, bench: Bench): AsyncGenerator<Figure> {
   const own = new Started();
   // A measurement that is interrupted is stopped with the whole.
   bench.started.add(names[0] ?? '', () => own.stop());

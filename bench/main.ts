@@ -32,23 +32,20 @@ await runProcess(async (started) => {
   const all: Figure[] = [];
   for (const measurement of wanted) {
     bench.say(`measuring ${measurement.names.join(', ')}`);
-    for (const figure of await measuredOrNothing(measurement, bench)) {
-      all.push(figure);
-      process.stdout.write(`${JSON.stringify(figure)}\n`);
-    }
+    await told(measured(measurement, bench), all).catch((error) => {
+      bench.say(`FAILED: ${error instanceof Error ? error.stack : error}`);
+      process.exitCode = 1;
+    });
   }
   process.stderr.write(`\n${table(all)}\n`);
   await started.stop();
 });
 
-/** One that fails says so, and does not keep the others from their turn. */
-async function measuredOrNothing(measurement: Measurement, bench: Bench): Promise<Figure[]> {
-  try {
-    return await measured(measurement, bench);
-  } catch (error) {
-    bench.say(`FAILED: ${error instanceof Error ? error.stack : error}`);
-    process.exitCode = 1;
-    return [];
+/** Prints each figure as soon as it is there. */
+async function told(figures: AsyncIterable<Figure>, all: Figure[]): Promise<void> {
+  for await (const figure of figures) {
+    all.push(figure);
+    process.stdout.write(`${JSON.stringify(figure)}\n`);
   }
 }
 

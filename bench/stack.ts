@@ -14,7 +14,6 @@ const project = join(import.meta.dirname, '..');
 /** A platform with servers of its own, each in a process of its own. */
 export type Stack = {
   natsUrl: string;
-  mongodbUri: string;
   /** `host:port` of the gRPC door. */
   grpc: string;
   broker: Broker;
@@ -60,7 +59,6 @@ export async function startStack(
   started.add('connection', broker.close);
   return {
     natsUrl: nats.url,
-    mongodbUri: mongodb.url,
     grpc: `127.0.0.1:${grpcPort}`,
     broker,
     platformPid: () => platform.pid,
@@ -103,12 +101,15 @@ export function startProgram(
 }
 
 const LOOK_MS = 20;
+const SETTLE_TIMEOUT_MS = 180_000;
 
 async function settled({ manager }: Broker): Promise<void> {
-  for (;;) {
+  const latest = performance.now() + SETTLE_TIMEOUT_MS;
+  while (performance.now() < latest) {
     const consumers = await Array.fromAsync(manager.consumers.list('ORDERS'));
     const views = consumers.filter(({ config }) => config.durable_name !== undefined);
     if (views.length > 0 && views.every((view) => view.num_pending === 0 && view.num_ack_pending === 0)) return;
     await delay(LOOK_MS);
   }
+  throw new Error(`the views have not caught up within ${SETTLE_TIMEOUT_MS / 1_000} s`);
 }

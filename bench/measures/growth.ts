@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { startMongodb } from '#kit/local/mongodb.ts';
 import type { Bench, Measurement } from '../bench.ts';
 import { type Figure, type FigureName, figure } from '../figures.ts';
 import { runLoad } from '../load.ts';
@@ -24,23 +25,20 @@ type Filled = { stack: Stack; customers: string[]; orders: string[]; seconds: nu
 /** What becomes slower, or larger, with the number of orders. */
 export const growth: Measurement = {
   names: ['load_cost_ratio', 'get_order_ratio', 'list_orders_ratio', 'rss_mb', 'rebuild_events_per_s'],
-  async run(bench) {
+  async *run(bench) {
     const few = await filled(bench, 'few', bench.sizes.few);
     const many = await filled(bench, 'many', bench.sizes.many);
-    const rss = figure('rss_mb', await residentMegabytes(many.stack.platformPid()), {
+    yield figure('rss_mb', await residentMegabytes(many.stack.platformPid()), {
       orders: bench.sizes.many,
       placed_per_s: rounded(bench.sizes.many / many.seconds),
     });
     // What has just been placed is in memory; what is asked for now is not to be.
     await Promise.all([few.stack.restartPlatform(), many.stack.restartPlatform()]);
     const { getOrder: get, listOrders: list, cancelOrder: cancel } = OrderService.method;
-    const ratios = [
-      await compared(bench, 'get_order_ratio', get, few, many, ({ orders }) => picked(orders, getOrder)),
-      await compared(bench, 'list_orders_ratio', list, few, many, ({ customers }) => picked(customers, listOrders)),
-      await compared(bench, 'load_cost_ratio', cancel, few, many, cancelled()),
-    ];
-    await many.stack.settled();
-    return [...ratios, rss, await rebuilt(many.stack)];
+    yield await compared(bench, 'get_order_ratio', get, few, many, ({ orders }) => picked(orders, getOrder));
+    yield await compared(bench, 'list_orders_ratio', list, few, many, ({ customers }) => picked(customers, listOrders));
+    yield await compared(bench, 'load_cost_ratio', cancel, few, many, cancelled());
+    yield await rebuilt(bench, many.stack);
 
     function picked(from: readonly string[], request: (id: string) => Uint8Array): Uint8Array[] {
       return Array.from({ length: bench.sizes.calls }, () =>
@@ -120,10 +118,13 @@ async function compared(
   });
 }
 
-async function rebuilt(stack: Stack): Promise<Figure> {
+/** On a database that holds nothing else, as after the loss of the one before. */
+async function rebuilt(bench: Bench, stack: Stack): Promise<Figure> {
+  await stack.settled();
   await stack.stopPlatform();
-  // Another path is another database, and an empty one.
-  const words = [stack.natsUrl, `${stack.mongodbUri}/rebuilt`];
+  const mongodb = await startMongodb({ directory: join(bench.directory, 'rebuilt') });
+  bench.started.add('database of the rebuild', mongodb.stop);
+  const words = [stack.natsUrl, mongodb.url];
   const { events, documents, seconds, cpuSeconds } = await resultOf<RebuildResult>('rebuild.ts', words);
   return figure('rebuild_events_per_s', events / seconds, {
     events,

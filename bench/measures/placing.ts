@@ -21,7 +21,7 @@ export const placing: Measurement = {
     'cpu_us_per_order',
     'place_order_vs_publish',
   ],
-  async run(bench) {
+  async *run(bench) {
     const stack = await startStack(
       bench.directory,
       { syncAlways: true, nodeOptions: bench.nodeOptions },
@@ -38,7 +38,7 @@ export const placing: Measurement = {
     }
     const common = { orders: bench.sizes.orders, rounds: bench.sizes.rounds, in_flight: IN_FLIGHT, synced: true };
     const perSecond = median(rates(loads));
-    return [
+    yield* [
       figure('place_order_per_s', perSecond, { ...common, with_views_per_s: middle(loads, 'withViewsPerSecond') }),
       figure('place_order_p50_ms', median(loads.map(({ p50Ms }) => p50Ms)), common),
       figure('place_order_p99_ms', median(loads.map(({ p99Ms }) => p99Ms)), common),
@@ -56,7 +56,7 @@ export const placing: Measurement = {
 /** How fast orders are placed against what a bare gRPC server can answer at most; the broker as it comes. */
 export const placingAgainstEcho: Measurement = {
   names: ['place_order_vs_echo'],
-  async run(bench) {
+  async *run(bench) {
     const stack = await startStack(
       bench.directory,
       { syncAlways: false, nodeOptions: bench.nodeOptions },
@@ -79,7 +79,7 @@ export const placingAgainstEcho: Measurement = {
       echoes.push(await echoed(bench.sizes.orders));
       bench.say(`${round}: ${rates(loads).at(-1)} orders/s, echo ${rates(echoes).at(-1)}/s`);
     }
-    return [
+    yield* [
       figure('place_order_vs_echo', medianRatio(rates(loads), rates(echoes)), {
         ...{ orders: bench.sizes.orders, rounds: bench.sizes.rounds, in_flight: IN_FLIGHT, synced: false },
         orders_per_s: rates(loads),

@@ -11,7 +11,7 @@ const PER_SECOND = 200;
 /** How long it takes from the call until the order can be read. */
 export const visible: Measurement = {
   names: ['visible_p50_ms', 'visible_p99_ms'],
-  async run({ directory, sizes, nodeOptions, started }) {
+  async *run({ directory, sizes, nodeOptions, started }) {
     const stack = await startStack(directory, { syncAlways: true, nodeOptions }, started);
     const words = [stack.grpc, await bearer('alice'), String(sizes.visible), String(PER_SECOND)];
     const { latenciesMs, acknowledgedMs } = await resultOf<VisibleResult>('visible-client.ts', words);
@@ -21,7 +21,7 @@ export const visible: Measurement = {
       synced: true,
       acknowledged_ms: rounded(quantile(acknowledgedMs, share)),
     });
-    return [
+    yield* [
       figure('visible_p50_ms', quantile(latenciesMs, 0.5), at(0.5)),
       figure('visible_p99_ms', quantile(latenciesMs, 0.99), at(0.99)),
     ];
