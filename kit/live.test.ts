@@ -3,9 +3,12 @@ import type { Broker } from './broker.ts';
 import { type Live, LiveEvents } from './live.ts';
 import { subjectOf } from './partitions.ts';
 import { openBank, ownConnection } from './testing/reacting.ts';
-import { ownNats, sharedNatsUrl } from './testing/servers.ts';
+import { ownNats } from './testing/servers.ts';
 
 const soon = { timeout: 20_000, interval: 10 };
+
+/** Of this file's own: a follower hears of a key in every journal, so also of other tests' banks. */
+const nats = await ownNats();
 
 /** Follows a key; what came so far is in `got`, and `ended` resolves when there will be no more. */
 function follow(broker: Broker, key: string) {
@@ -20,7 +23,7 @@ function follow(broker: Broker, key: string) {
 }
 
 test('a follower gets what is stored about its key, in order, with where it stands', async () => {
-  const bank = await openBank(sharedNatsUrl());
+  const bank = await openBank(nats.url);
   const { got } = follow(bank.broker, 'anna');
   const sequences: number[] = [];
   for (let amount = 0; amount < 20; amount++) {
@@ -31,7 +34,7 @@ test('a follower gets what is stored about its key, in order, with where it stan
 });
 
 test('what the journal refused does not come to a follower', async () => {
-  const bank = await openBank(sharedNatsUrl());
+  const bank = await openBank(nats.url);
   const { got } = follow(bank.broker, 'anna');
   const first = await bank.deposit('anna', 1);
   const refused = bank.broker.js.publish(subjectOf(bank.service, 'account', 'anna'), new Uint8Array(), {
@@ -43,25 +46,26 @@ test('what the journal refused does not come to a follower', async () => {
 });
 
 test('a follower is told when it may have missed something', async () => {
-  const nats = await ownNats();
-  const bank = await openBank(nats.url);
-  const { got } = follow(await ownConnection(nats.url), 'anna');
-  await nats.kill();
-  await nats.restart();
+  const other = await ownNats();
+  const bank = await openBank(other.url);
+  const { got } = follow(await ownConnection(other.url), 'anna');
+  await other.kill();
+  await other.restart();
   await vi.waitFor(() => expect(got).toEqual(['interrupted']), soon);
   const sequence = await vi.waitFor(() => bank.deposit('anna', 1), soon);
   await vi.waitFor(() => expect(got).toContain(sequence), soon);
 });
 
 test('a follower that does not read is told so, and costs a bounded amount of memory', async () => {
-  const bank = await openBank(sharedNatsUrl());
+  const bank = await openBank(nats.url);
   const end = new AbortController();
   onTestFinished(() => end.abort());
   const live = new LiveEvents(bank.broker, 'anna', end.signal);
   const witness = follow(bank.broker, 'anna');
   const sent = Array.from({ length: 1_500 }, (_, amount) => bank.deposit('anna', amount));
   await Promise.all(sent);
-  await vi.waitFor(() => expect(witness.got).toHaveLength(1_500), soon);
+  // Who reads may be behind for a moment too, and is told so; the last message comes all the same.
+  await vi.waitFor(() => expect(witness.got.at(-1)).toBe(1_500), soon);
   const got: Live[] = [];
   for await (const message of live) {
     got.push(message);
@@ -72,7 +76,7 @@ test('a follower that does not read is told so, and costs a bounded amount of me
 });
 
 test('a follower ends when its signal aborts, also before it began', async () => {
-  const bank = await openBank(sharedNatsUrl());
+  const bank = await openBank(nats.url);
   const { end, ended } = follow(bank.broker, 'anna');
   end.abort();
   await ended;

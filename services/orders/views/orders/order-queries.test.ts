@@ -8,14 +8,14 @@ import { type OrderDocument, ordersView } from './orders-view.ts';
 
 const anyOrder: OrderFilter = { customerId: undefined, status: undefined };
 
-/** 60 orders of two customers, three of each moment, some cancelled; their ids, the newest first, are o-59 to o-00. */
+/** 60 orders of two customers, three of each moment, some cancelled; ids say nothing of the time. */
 async function filledView() {
   const { db, close } = connectDatabase(sharedMongoUri(), 'orders');
   onTestFinished(close);
   const collection = db.collection<Stored<OrderDocument>>(collectionOf(ordersView));
   await collection.createIndexes([...(ordersView.indexes ?? [])]);
   const orders = Array.from({ length: 60 }, (_, number) => ({
-    _id: `o-${String(number).padStart(2, '0')}`,
+    _id: `o-${String((number * 37) % 60).padStart(2, '0')}`,
     customerId: number % 4 === 0 ? 'bert' : 'anna',
     status: number % 5 === 0 ? OrderStatus.CANCELLED : OrderStatus.PLACED,
     placedAt: new Date(1_000_000 + Math.floor(number / 3)),
@@ -24,7 +24,9 @@ async function filledView() {
   await collection.insertMany([...orders].sort(() => Math.random() - 0.5) as never);
   await collection.insertOne({ _id: 'checkpoint:0', positions: {}, generation: 1, owner: '' } as never);
   const view = { collection } as unknown as Parameters<typeof listOrders>[0];
-  const newestFirst = orders.toReversed();
+  const newestFirst = orders.toSorted(
+    (one, other) => other.placedAt.getTime() - one.placedAt.getTime() || (other._id < one._id ? -1 : 1),
+  );
 
   /** The ids on all pages. */
   async function pages(filter: OrderFilter, pageSize: number): Promise<string[][]> {
