@@ -21,7 +21,7 @@ export type Sizes = {
 };
 
 export const fullSizes: Sizes = {
-  warmUp: 4_000,
+  warmUp: 20_000,
   orders: 4_000,
   rounds: 7,
   visible: 4_000,

@@ -11,6 +11,8 @@ import { median, medianRatio, rounded } from '../statistics.ts';
 import { cpuSeconds } from '../usage.ts';
 
 const IN_FLIGHT = 64;
+/** The bare loop is about so much faster: both sides run for about as long, and meet as much of the disk's moods. */
+const PUBLISHES_PER_ORDER = 3;
 
 /** How fast orders are placed, alone and against what the broker's client can do at most. */
 export const placing: Measurement = {
@@ -32,7 +34,8 @@ export const placing: Measurement = {
     const bare: BarePublishResult[] = [];
     for (let round = 1; round <= bench.sizes.rounds; round++) {
       loads.push(await placed(bench, stack, bench.sizes.orders));
-      const words = [stack.natsUrl, 'ORDERS', '1', String(bench.sizes.orders), String(IN_FLIGHT)];
+      const publishes = bench.sizes.orders * PUBLISHES_PER_ORDER;
+      const words = [stack.natsUrl, 'ORDERS', '1', String(publishes), String(IN_FLIGHT)];
       bare.push(await resultOf<BarePublishResult>('bare-publish.ts', words));
       bench.say(`${round}: ${rates(loads).at(-1)} orders/s, bare ${rates(bare).at(-1)}/s`);
     }
@@ -47,7 +50,9 @@ export const placing: Measurement = {
         ...common,
         orders_per_s: rates(loads),
         publishes_per_s: rates(bare),
-        bare_cpu_us: rounded((median(bare.map((each) => each.cpuSeconds)) / bench.sizes.orders) * 1_000_000),
+        bare_cpu_us: rounded(
+          (median(bare.map((each) => each.cpuSeconds)) / (bench.sizes.orders * PUBLISHES_PER_ORDER)) * 1_000_000,
+        ),
       }),
     ];
   },
