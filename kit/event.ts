@@ -12,7 +12,7 @@ import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { EventKind, event as eventOption } from '#gen/causeway/events/v1/options_pb.js';
 import { PermanentError } from './errors.ts';
 import { parseSubject } from './partitions.ts';
-import { type PersonalData, unsealed } from './personal-data.ts';
+import { type Keys, unsealedAtBest } from './personal-data.ts';
 
 /** What is known of an event beside what it says. In headers on the wire: CloudEvents 1.0, NATS binary mode. */
 export type EventContext = {
@@ -181,11 +181,16 @@ export function versionOf({ headers: head, subject }: StoredMessage): number {
  * Reads an event back: decodes it, opens what is sealed, and brings it to today's type.
  * @throws PermanentError for a message that is no event of these types, or can't be decoded.
  */
-export async function readEvent(
+export async function readEvent(message: StoredMessage, types: EventTypes, keys: Keys): Promise<RecordedEvent> {
+  return readEventAtBest(message, types, keys);
+}
+
+/** The same, at once where the key of what is sealed is at hand. Throws or rejects. */
+export function readEventAtBest(
   message: StoredMessage,
   types: EventTypes,
-  personalData: Pick<PersonalData, 'find'>,
-): Promise<RecordedEvent> {
+  keys: Keys,
+): RecordedEvent | Promise<RecordedEvent> {
   const parts = parseSubject(message.subject);
   if (parts === undefined) throw new PermanentError(`${message.subject} is not the subject of an event`);
   const header = (name: string) => message.headers.get(name);
@@ -193,7 +198,7 @@ export async function readEvent(
   const version = versionOf(message);
   const time = new Date(header(Header.time));
   if (Number.isNaN(time.getTime())) throw new PermanentError(`${Header.time} is not a time`);
-  return {
+  const event = (data: Message): RecordedEvent => ({
     id: header(Header.id),
     type: type.typeName,
     source: header(Header.source).replace('/causeway/', ''),
@@ -209,6 +214,8 @@ export async function readEvent(
     partition: parts.partition,
     sequence: message.sequence,
     subject: message.subject,
-    data: types.upcast(await unsealed(type, message.data, parts.key, header(Header.key), personalData)),
-  };
+    data: types.upcast(data),
+  });
+  const data = unsealedAtBest(type, message.data, parts.key, header(Header.key), keys);
+  return data instanceof Promise ? data.then(event) : event(data);
 }

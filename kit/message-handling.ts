@@ -6,7 +6,7 @@ import type { Parking, ParkingNote } from './dead-letters.ts';
 import { TransientError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
 import type { Outcome } from './lanes.ts';
-import type { PersonalData } from './personal-data.ts';
+import type { Keys } from './personal-data.ts';
 import type { Claim } from './poison.ts';
 import { type Backoff, backoffMs, verdictOn } from './retry.ts';
 import { withCorrelation } from './telemetry/correlation.ts';
@@ -17,7 +17,7 @@ import { contextFrom, inSpan } from './telemetry/tracing.ts';
 /** A message in the hands of its partition's owner. */
 export type Delivery = { message: JsMsg; stored: StoredMessage; partition: number; key: string };
 
-export type HandlingParts = { personalData: Pick<PersonalData, 'find'>; logger: Logger };
+export type HandlingParts = { personalData: Keys; logger: Logger };
 
 export type HandlingOptions = {
   /** Attempts that may fail before a message is parked. */

@@ -26,9 +26,15 @@ export class ParkedKeys {
     this.#letters = letters;
   }
 
-  static async open(broker: Broker, consumer: string): Promise<ParkedKeys> {
+  /** Reads what is parked of one partition. */
+  static async open(broker: Broker, consumer: string, partition: number): Promise<ParkedKeys> {
     const letters = new Journal({ service: 'dead', stream: 'DEAD_LETTERS', maxBytes: 0 }, broker);
-    return new ParkedKeys(consumer, await Parking.open(broker, consumer), letters);
+    return new ParkedKeys(consumer, await Parking.open(broker, consumer, partition), letters);
+  }
+
+  /** Whether nothing is parked, as nearly always: then no message has to be looked at. */
+  get isEmpty(): boolean {
+    return this.#parking.size === 0;
   }
 
   /**

@@ -47,6 +47,10 @@ const REMEMBERED = 2_000;
 /** A handler that does not even end when it is told to is not waited for. */
 const AFTER_DRAIN_MS = 500;
 const CONSUMER_EXISTS = 10_148;
+/** When it is first looked whether a former owner has got a message; then after twice the time, as long as it may pull. */
+const HANDOVER_LOOK_MS = 250;
+const HANDOVER_MS = 60_000;
+const ON_ITS_WAY_MS = 200;
 
 /** The owner's side of one partition of a consumer: pulls its messages, in order, for as long as it is owned. */
 export class PartitionConsumer<Event extends Message> {
@@ -67,6 +71,8 @@ export class PartitionConsumer<Event extends Message> {
   #stall: string | undefined;
   #progress = 0;
   #restarts = 0;
+  /** The consumer's own sequence that the next message must have. */
+  #next = 1;
 
   /** @param consumer its name without the partition. */
   constructor(
@@ -144,8 +150,10 @@ export class PartitionConsumer<Event extends Message> {
       lanes = this.#lanes(await this.#prepare());
       messages = await this.#pull(turn, lanes);
       this.#interruption = undefined;
+      void this.#watchHandover(turn);
       await this.#watch(turn);
     } finally {
+      turn.abort();
       stop.removeEventListener('abort', end);
       forget();
       await messages?.close();
@@ -209,10 +217,10 @@ export class PartitionConsumer<Event extends Message> {
   async #pull(turn: AbortController, lanes: Lanes<Delivery>): Promise<ConsumerMessages> {
     const consumer = await this.#parts.broker.js.consumers.get(this.#stream, this.#durable);
     // A reset makes the server count deliveries from 1 again.
-    let expected = 1;
+    this.#next = 1;
     const callback = (message: JsMsg) => {
       if (turn.signal.aborted) return;
-      if (message.info.deliverySequence !== expected++) {
+      if (message.info.deliverySequence !== this.#next++) {
         turn.abort(new Error('another puller has taken a message'));
         return;
       }
@@ -267,6 +275,23 @@ export class PartitionConsumer<Event extends Message> {
       // What is pending may have come just now, so one look is not enough.
       else if (++looks >= 2) this.#sayStalled(turn);
       seen = this.#progress;
+    }
+  }
+
+  /**
+   * A former owner that is just leaving may be given a message, and drop it. The next message would show the gap; where
+   * none comes, the broker would wait for an acknowledgement before it hands it out again.
+   */
+  async #watchHandover(turn: AbortController): Promise<void> {
+    const { consumers } = this.#parts.broker.manager;
+    for (let waitMs = HANDOVER_LOOK_MS; waitMs < HANDOVER_MS; waitMs *= 2) {
+      await delay(waitMs, undefined, { signal: turn.signal }).catch(() => {});
+      if (turn.signal.aborted) return;
+      const info = await consumers.info(this.#stream, this.#durable).catch(() => undefined);
+      const next = this.#next;
+      if (info === undefined || info.delivered.consumer_seq < next) continue;
+      await delay(ON_ITS_WAY_MS, undefined, { signal: turn.signal }).catch(() => {});
+      if (this.#next === next) turn.abort(new Error('another puller has taken a message'));
     }
   }
 

@@ -155,13 +155,15 @@ export class PersonalData {
   }
 
   /**
-   * The key of this id; undefined once it was destroyed.
+   * The key of this id, at once where it is in memory; undefined once it was destroyed.
    * @throws PermanentError for what is no key's id; UnavailableError; MasterKeyError.
    */
-  async find(id: string): Promise<DataKey | undefined> {
+  find(id: string): DataKey | Promise<DataKey | undefined> {
+    return this.#cache.get(id) ?? this.#fetch(id);
+  }
+
+  async #fetch(id: string): Promise<DataKey | undefined> {
     if (!KEY_ID.test(id)) throw new PermanentError(`${JSON.stringify(id)} is not the id of a key`);
-    const cached = this.#cache.get(id);
-    if (cached !== undefined) return cached;
     const entry = await this.#entry(id);
     if (entry?.operation !== 'PUT') return undefined;
     return this.#remember(id, this.#unwrap(id, entry.value));
@@ -310,6 +312,9 @@ export function sealed<Desc extends DescMessage>(
   return toBinary(type, open as MessageShape<Desc>);
 }
 
+/** Where keys are found by their ids: at once, or after a while. */
+export type Keys = { find(id: string): DataKey | undefined | Promise<DataKey | undefined> };
+
 /**
  * Decodes a message and opens what is sealed in it. After its key was destroyed, the personal fields are empty.
  * @throws PermanentError for bytes that are no such message, or were sealed with another key or for another place.
@@ -319,15 +324,27 @@ export async function unsealed(
   bytes: Uint8Array,
   place: string,
   keyId: string,
-  personalData: Pick<PersonalData, 'find'>,
+  keys: Keys,
 ): Promise<Message> {
+  return unsealedAtBest(type, bytes, place, keyId, keys);
+}
+
+/** The same, at once where the key is: a promise for each of thousands of messages costs as much as to open them. */
+export function unsealedAtBest(
+  type: DescMessage,
+  bytes: Uint8Array,
+  place: string,
+  keyId: string,
+  keys: Keys,
+): Message | Promise<Message> {
   const message = decoded(type, bytes);
   const { sealed: seal } = fieldsOf(type);
   if (seal === undefined) return message;
   const secret = (message as unknown as Slots)[seal.localName] as Uint8Array;
   (message as unknown as Slots)[seal.localName] = new Uint8Array();
   if (secret.length === 0) return message;
-  const key = await personalData.find(keyId);
-  if (key === undefined) return message;
-  return decoded(type, key.decrypt(secret, `${type.typeName}|${place}`), message);
+  const open = (key: DataKey | undefined) =>
+    key === undefined ? message : decoded(type, key.decrypt(secret, `${type.typeName}|${place}`), message);
+  const key = keys.find(keyId);
+  return key instanceof Promise ? key.then(open) : open(key);
 }

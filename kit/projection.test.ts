@@ -1,23 +1,28 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { headers } from '@nats-io/transport-node';
-import { MongoClient } from 'mongodb';
+import { type Db, MongoClient } from 'mongodb';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { PositionSchema } from '#gen/causeway/events/v1/position_pb.js';
 import { AccountOpenedSchema, MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import { Header } from './event.ts';
-import { partitionOf, subjectOf } from './partitions.ts';
+import { allPartitions, partitionOf, subjectOf } from './partitions.ts';
 import type { Projection } from './projection.ts';
-import { type Bank, keysOfPartition, openBank, ownConnection } from './testing/reacting.ts';
+import { startProxy } from './testing/proxy.ts';
+import { type Bank, keysOfPartition, openBank, ownConnection, positionOf } from './testing/reacting.ts';
 import { ownMongodb, ownNats, sharedMongoUri, sharedNatsUrl } from './testing/servers.ts';
-import { type AccountDocument, accountsView, ownDatabase, parkedOf, projectionOf } from './testing/viewing.ts';
+import {
+  type AccountDocument,
+  accountsView,
+  ownDatabase,
+  ownersOf,
+  parkedOf,
+  projectionOf,
+} from './testing/viewing.ts';
+import { type Checkpoint, checkpointId } from './view.ts';
 
 type Accounts = Projection<AccountDocument>;
 
 const soon = { timeout: 20_000, interval: 20 };
-
-function positionOf(bank: Bank, key: string, sequence: number, partition = partitionOf(key)) {
-  return create(PositionSchema, { stream: bank.journal.stream, partition, sequence: BigInt(sequence) });
-}
 
 function reached(projection: Accounts, bank: Bank, key: string, sequence: number, timeoutMs = 20_000): Promise<void> {
   return projection.reached([positionOf(bank, key, sequence)], AbortSignal.timeout(timeoutMs));
@@ -29,6 +34,11 @@ async function amountsOf(projection: Accounts, key: string): Promise<number[] | 
 
 function consumerOf(bank: Bank, key: string): string {
   return `${bank.service}-accounts_v1-${partitionOf(key)}`;
+}
+
+async function lastShown(db: Db, partition: number): Promise<{ sequence: number | undefined }> {
+  const checkpoint = await db.collection<Checkpoint>('accounts_v1').findOne({ _id: checkpointId(partition) });
+  return { sequence: Object.values(checkpoint?.positions ?? {})[0] };
 }
 
 async function isReady(projection: Accounts): Promise<void> {
@@ -71,7 +81,7 @@ test('a view shows what was published, and a query that waits for a position see
   const { bank, projection } = await openedView();
   await bank.deposit('anna', 1);
   const sequence = await bank.withdraw('anna', 2);
-  projection.start();
+  void projection.own(allPartitions);
   await isReady(projection);
   await reached(projection, bank, 'anna', sequence);
   expect(await amountsOf(projection, 'anna')).toEqual([1, 2]);
@@ -79,19 +89,19 @@ test('a view shows what was published, and a query that waits for a position see
 
 test('a projection that is started again goes on where it was', async () => {
   const { bank, db, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await bank.deposit('anna', 1));
   await projection.stop();
   const sequence = await bank.deposit('anna', 2);
   const again = projectionOf(bank, db);
-  again.start();
+  void again.own(allPartitions);
   await reached(again, bank, 'anna', sequence);
   expect(await projection.find('anna')).toMatchObject({ amounts: [1, 2], revision: 2 });
 });
 
 test('messages that another puller of the consumer took away are applied all the same, and in order', async () => {
   const { bank, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await bank.deposit('anna', 1));
   const consumer = await bank.broker.js.consumers.get(bank.journal.stream, consumerOf(bank, 'anna'));
   const taken: number[] = [];
@@ -105,7 +115,7 @@ test('messages that another puller of the consumer took away are applied all the
 
 test('the last message is noticed to be missing although none comes after it', async () => {
   const { bank, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await bank.deposit('anna', 1));
   const consumer = await bank.broker.js.consumers.get(bank.journal.stream, consumerOf(bank, 'anna'));
   // The projection's request is the first in line, so it gets the first of two.
@@ -118,14 +128,14 @@ test('the last message is noticed to be missing although none comes after it', a
   expect(await amountsOf(projection, 'anna')).toEqual([1, 2, 3]);
 });
 
-test('two projections of a view at once have the result of one, and both answer queries for a position', async () => {
+test('two processes that both believe to own everything have the result of one, and both answer queries', async () => {
   const { bank, db, projection } = await openedView();
   const other = projectionOf(bank, db, { broker: await ownConnection(sharedNatsUrl()) });
   const keys = upTo(20).map((number) => `account-${number}`);
-  projection.start();
+  void projection.own(allPartitions);
   const first = keys.map((key) => depositMany(bank, key, 20));
   await Promise.all(first);
-  other.start();
+  void other.own(allPartitions);
   const last = await Promise.all(keys.map((key) => depositMany(bank, key, 20, 21)));
   for (const [index, key] of keys.entries()) {
     await Promise.all([projection, other].map((each) => reached(each, bank, key, last[index] ?? 0)));
@@ -133,33 +143,81 @@ test('two projections of a view at once have the result of one, and both answer 
   }
 });
 
-test('a process whose view was taken over stands by, answers queries, and takes over when the other is gone', async () => {
+test('a partition that was taken over by mistake is taken back, and others are left alone', async () => {
   const { bank, db, projection } = await openedView();
   const other = projectionOf(bank, db);
-  const checkpoint = () => db.collection<{ owner: string }>('accounts_v1').findOne({ positions: { $exists: true } });
-  const owner = async () => (await checkpoint())?.owner.split('/')[0];
-  projection.start();
-  await reached(projection, bank, 'anna', await bank.deposit('anna', 1));
-  const first = await owner();
-  other.start();
-  await isReady(other);
-  const second = await owner();
-  expect(second).not.toBe(first);
-  for (const amount of [2, 3, 4, 5]) {
-    const sequence = await bank.deposit('anna', amount);
-    await Promise.all([projection, other].map((each) => reached(each, bank, 'anna', sequence)));
-  }
-  expect(projection.health().ready).toBe(true);
-  expect(await owner()).toBe(second);
+  const [anna = ''] = keysOfPartition(3, 1);
+  void projection.own(allPartitions);
+  await reached(projection, bank, anna, await bank.deposit(anna, 1));
+  const before = await ownersOf(db);
+  void other.own([3]);
+  await vi.waitFor(async () => expect((await ownersOf(db))[3]).not.toBe(before[3]), soon);
+  const taken = await ownersOf(db);
   await other.stop();
-  await reached(projection, bank, 'anna', await bank.deposit('anna', 6));
-  expect(await amountsOf(projection, 'anna')).toEqual(upTo(6));
-  expect(await owner()).not.toBe(second);
+  await reached(projection, bank, anna, await bank.deposit(anna, 2));
+  expect(await amountsOf(projection, anna)).toEqual([1, 2]);
+  const after = await ownersOf(db);
+  expect(after[3]).not.toBe(taken[3]);
+  expect(after.toSpliced(3, 1)).toEqual(before.toSpliced(3, 1));
+});
+
+test('partitions that stay owned are followed without a break, and those given up are let go', async () => {
+  const { bank, db, projection } = await openedView();
+  const [anna = ''] = keysOfPartition(3, 1);
+  const [bert = ''] = keysOfPartition(5, 1);
+  void projection.own([1, 3]);
+  await reached(projection, bank, anna, await bank.deposit(anna, 1));
+  const before = await ownersOf(db);
+  await projection.own([3, 5]);
+  await reached(projection, bank, bert, await bank.deposit(bert, 1));
+  await reached(projection, bank, anna, await bank.deposit(anna, 2));
+  const after = await ownersOf(db);
+  expect(after[3]).toBe(before[3]);
+  expect(new Set(projection.positions().map(({ partition }) => partition))).toEqual(new Set([3, 5]));
+  await projection.own([5]);
+  const { sequence } = (await lastShown(db, 3)) ?? {};
+  await bank.deposit(anna, 3);
+  await reached(projection, bank, bert, await bank.deposit(bert, 2));
+  expect(await lastShown(db, 3)).toEqual({ sequence });
+  await projection.own([3, 5]);
+  await vi.waitFor(async () => expect(await amountsOf(projection, anna)).toEqual([1, 2, 3]), soon);
+});
+
+test('an owner that slept cannot write over its successor', async () => {
+  const { bank, uri, projection } = await openedView();
+  const { pathname, origin } = new URL(uri);
+  const proxy = await startProxy(origin === 'null' ? uri.slice(0, -pathname.length) : uri);
+  onTestFinished(() => proxy.close());
+  const asleep = Promise.withResolvers<void>();
+  const sleeper = projectionOf(bank, ownDatabase(`${proxy.url}${pathname}`), {
+    view: accountsView(bank, {
+      project: (document, { data }) => {
+        // Between its look at the document, and at who owns it, and its write.
+        if (data.amount === 2n) {
+          proxy.hold('requests');
+          asleep.resolve();
+        }
+        return { amounts: [...(document?.amounts ?? []), Number(data.amount)] };
+      },
+    }),
+  });
+  void sleeper.own(allPartitions);
+  await reached(sleeper, bank, 'anna', await bank.deposit('anna', 1));
+  const last = await depositMany(bank, 'anna', 2, 2);
+  await asleep.promise;
+  void projection.own(allPartitions);
+  await reached(projection, bank, 'anna', last);
+  const before = await projection.find('anna');
+  const drained = sleeper.stop();
+  proxy.release('requests');
+  await drained;
+  expect(await projection.find('anna')).toEqual(before);
+  expect(before?.amounts).toEqual([1, 2, 3]);
 });
 
 test('a consumer that is set back under a running projection changes nothing in the view', async () => {
   const { bank, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await depositMany(bank, 'anna', 10));
   const before = await projection.find('anna');
   await bank.broker.manager.consumers.reset(bank.journal.stream, consumerOf(bank, 'anna'), 1);
@@ -175,13 +233,13 @@ test('a consumer that is set back under a running projection changes nothing in 
 
 test('a view whose positions were lost gets every event again, and is as it was', async () => {
   const { bank, db, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await depositMany(bank, 'anna', 10));
   await projection.stop();
   const before = await projection.find('anna');
   await db.collection('accounts_v1').updateMany({ positions: { $exists: true } }, { $set: { positions: {} } });
   const again = projectionOf(bank, db);
-  again.start();
+  void again.own(allPartitions);
   await reached(again, bank, 'bert', await bank.deposit('bert', 1));
   await vi.waitFor(() => expect(again.positions().some(({ sequence }) => sequence === 10)).toBe(true), soon);
   expect(await again.find('anna')).toEqual(before);
@@ -190,7 +248,7 @@ test('a view whose positions were lost gets every event again, and is as it was'
 test('a consumer that was deleted by hand is made again, and nobody has to look for it', async () => {
   const bank = await openBank(sharedNatsUrl());
   const projection = projectionOf(bank, ownDatabase(sharedMongoUri()), { watchMs: 60_000 });
-  projection.start();
+  void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await bank.deposit('anna', 1));
   await bank.broker.manager.consumers.delete(bank.journal.stream, consumerOf(bank, 'anna'));
   await reached(projection, bank, 'anna', await bank.deposit('anna', 2));
@@ -206,7 +264,7 @@ test('a consumer with the settings of an older program is brought into line', as
     ack_policy: 'all',
     max_ack_pending: 17,
   });
-  projection.start();
+  void projection.own(allPartitions);
   const sequence = await bank.deposit('anna', 1);
   await isReady(projection);
   await reached(projection, bank, 'anna', sequence);
@@ -217,7 +275,7 @@ test('what can not be read is parked with the later events of its key, and other
   const { bank, db, projection } = await openedView();
   const [anna = '', bert = '', cleo = '', dora = ''] = keysOfPartition(3, 4);
   await bank.deposit(anna, 1);
-  projection.start();
+  void projection.own(allPartitions);
   const garbage = await publish(bank, anna, Buffer.from('ffffff', 'hex'), eventOf(MoneyDepositedSchema.typeName));
   const behind = await bank.deposit(anna, 2);
   const bare = await bank.raw(bert, Buffer.from('garbage'));
@@ -235,7 +293,7 @@ test('what can not be read is parked with the later events of its key, and other
   await projection.stop();
 
   const again = projectionOf(bank, db);
-  again.start();
+  void again.own(allPartitions);
   const later = await bank.deposit(anna, 3);
   await reached(again, bank, anna, later);
   expect(await amountsOf(again, anna)).toEqual([1]);
@@ -247,7 +305,7 @@ test('a view that is rebuilt has of a parked key what came before the parked eve
   await depositMany(bank, 'anna', 3);
   await publish(bank, 'anna', Buffer.from('ffffff', 'hex'), eventOf(MoneyDepositedSchema.typeName));
   const last = await bank.deposit('anna', 5);
-  projection.start();
+  void projection.own(allPartitions);
   await reached(projection, bank, 'anna', last);
   expect(await amountsOf(projection, 'anna')).toEqual([1, 2, 3]);
   await db.dropCollection('accounts_v1');
@@ -258,7 +316,7 @@ test('a view that is rebuilt has of a parked key what came before the parked eve
 
 test('event types that a view does not look at, and those of a newer program, are left out and not parked', async () => {
   const { bank, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   const opened = toBinary(AccountOpenedSchema, create(AccountOpenedSchema, { accountId: 'anna' }));
   await publish(bank, 'anna', opened, eventOf(AccountOpenedSchema.typeName));
   await publish(bank, 'anna', new Uint8Array(), eventOf('causeway.testing.v2.AccountFrozen'));
@@ -280,7 +338,7 @@ test('an event that the projection throws at is parked with the later ones of it
   const bad = await bank.deposit(anna, 13);
   const behind = await bank.deposit(anna, 2);
   const last = await bank.deposit(bert, 1);
-  projection.start();
+  void projection.own(allPartitions);
   await isReady(projection);
   await reached(projection, bank, bert, last);
   expect(await amountsOf(projection, anna)).toEqual([1]);
@@ -294,7 +352,7 @@ test('an event that the projection throws at is parked with the later ones of it
 test('a view that is dropped while it is followed rebuilds itself, and no query for a position sees the half of it', async () => {
   const { bank, db, projection } = await openedView();
   const last = await depositMany(bank, 'anna', 100);
-  projection.start();
+  void projection.own(allPartitions);
   await isReady(projection);
   await reached(projection, bank, 'anna', last);
   for (let drops = 0; drops < 3; drops++) {
@@ -307,7 +365,7 @@ test('a view that is dropped while it is followed rebuilds itself, and no query 
 test('a view that is dropped although nothing happens, or while it is not followed, rebuilds itself', async () => {
   const { bank, db, projection } = await openedView();
   const last = await depositMany(bank, 'anna', 10);
-  projection.start();
+  void projection.own(allPartitions);
   await isReady(projection);
   await reached(projection, bank, 'anna', last);
   await db.dropCollection('accounts_v1');
@@ -315,13 +373,13 @@ test('a view that is dropped although nothing happens, or while it is not follow
   await projection.stop();
   await db.dropCollection('accounts_v1');
   const again = projectionOf(bank, db);
-  again.start();
+  void again.own(allPartitions);
   await vi.waitFor(async () => expect(await amountsOf(again, 'anna')).toEqual(upTo(10)), soon);
 });
 
 test('a position that can not be is the fault of the field that holds it', async () => {
   const { bank, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await isReady(projection);
   const sequence = await bank.deposit('anna', 1);
   const { stream } = bank.journal;
@@ -344,7 +402,7 @@ test('a position that can not be is the fault of the field that holds it', async
 
 test('a position of an event that the view does not look at is reached once the view has all before it', async () => {
   const { bank, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await isReady(projection);
   await bank.deposit('anna', 1);
   const subject = subjectOf(bank.service, 'safe', 'anna');
@@ -355,7 +413,7 @@ test('a position of an event that the view does not look at is reached once the 
 
 test('a query whose deadline passes before the view is there is told so at once', async () => {
   const { bank, projection } = await openedView();
-  projection.start();
+  void projection.own(allPartitions);
   await isReady(projection);
   await bank.broker.manager.consumers.pause(
     bank.journal.stream,
@@ -389,7 +447,7 @@ test('many events of few documents are few writes, and checkpoints only rise', a
     }
   });
   const projection = projectionOf(bank, client.db());
-  projection.start();
+  void projection.own(allPartitions);
   for (const [index, key] of keys.entries()) {
     await vi.waitFor(() => reached(projection, bank, key, last[index] ?? 0), soon);
     expect(await amountsOf(projection, key)).toEqual(upTo(100));
@@ -403,7 +461,7 @@ test('many events of few documents are few writes, and checkpoints only rise', a
 test('a database that is away for a while is said, parks nothing, and the view goes on by itself', async () => {
   const [mongodb, bank] = await Promise.all([ownMongodb(), openBank(sharedNatsUrl())]);
   const projection = projectionOf(bank, ownDatabase(mongodb.url));
-  projection.start();
+  void projection.own(allPartitions);
   const first = await bank.deposit('anna', 1);
   await isReady(projection);
   await reached(projection, bank, 'anna', first);
@@ -431,7 +489,7 @@ test('a database that is away for a while is said, parks nothing, and the view g
 test('a database that hangs is answered for within 2 s', async () => {
   const [mongodb, bank] = await Promise.all([ownMongodb(), openBank(sharedNatsUrl())]);
   const projection = projectionOf(bank, ownDatabase(mongodb.url));
-  projection.start();
+  void projection.own(allPartitions);
   const sequence = await bank.deposit('anna', 1);
   await isReady(projection);
   await reached(projection, bank, 'anna', sequence);
@@ -448,7 +506,7 @@ test('a broker that is started again finds the view going on', async () => {
   const nats = await ownNats({ syncAlways: true });
   const bank = await openBank(nats.url);
   const projection = projectionOf(bank, ownDatabase(sharedMongoUri()));
-  projection.start();
+  void projection.own(allPartitions);
   const first = await bank.deposit('anna', 1);
   await isReady(projection);
   await reached(projection, bank, 'anna', first);

@@ -5,7 +5,7 @@ import { MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import type { Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import { Header } from './event.ts';
-import { subjectOf } from './partitions.ts';
+import { allPartitions, subjectOf } from './partitions.ts';
 import { Replica } from './replica.ts';
 import { silent } from './telemetry/logging.ts';
 import { type Bank, openBank, ownConnection } from './testing/reacting.ts';
@@ -61,7 +61,7 @@ test('a replica begins with what the database has, and applies nothing of it twi
   await bank.deposit('anna', 1);
   await bank.deposit('bert', 1);
   const projection = projectionOf(bank, db);
-  projection.start();
+  void projection.own(allPartitions);
   await vi.waitFor(async () => expect(await projection.find('bert')).toBeDefined(), soon);
   await vi.waitFor(async () => expect(await projection.find('anna')).toBeDefined(), soon);
   await projection.stop();

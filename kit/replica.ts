@@ -10,14 +10,14 @@ import { Journal, storedFromConsumer } from './journal.ts';
 import type { Health } from './lifecycle.ts';
 import { isOutage } from './outages.ts';
 import { subjectOf } from './partitions.ts';
-import type { PersonalData } from './personal-data.ts';
+import type { Keys } from './personal-data.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { type Checkpoint, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
 
 export type ReplicaParts = {
   broker: Broker;
   db: Db;
-  personalData: Pick<PersonalData, 'find'>;
+  personalData: Keys;
   logger: Logger;
 };
 

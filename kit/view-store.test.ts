@@ -4,7 +4,7 @@ import type { Db } from 'mongodb';
 import { expect, onTestFinished, test } from 'vitest';
 import { type MoneyDeposited, MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import { EventTypes, type RecordedEvent } from './event.ts';
-import { partitionOf } from './partitions.ts';
+import { allPartitions, partitionOf } from './partitions.ts';
 import { startProxy } from './testing/proxy.ts';
 import { sharedMongoUri } from './testing/servers.ts';
 import { ownDatabase } from './testing/viewing.ts';
@@ -81,7 +81,7 @@ test('a write that is based on a document that was changed meanwhile is made aga
   const db = ownDatabase(uri);
   const quick = storeOf(db);
   const slow = await slowStore(uri);
-  const { claim } = await quick.claim('both');
+  const claim = await quick.claim('both', allPartitions);
   await quick.write([deposited('anna', 1), deposited('bert', 1)], claim, never);
   const behindAndAhead = [deposited('anna', 2), deposited('bert', 2), deposited('bert', 3)];
   const written = slow.store.write(behindAndAhead, claim, never);
@@ -98,7 +98,7 @@ test('two that insert the same document at the same time make one, with what bot
   const db = ownDatabase(uri);
   const quick = storeOf(db);
   const slow = await slowStore(uri);
-  const { claim } = await quick.claim('both');
+  const claim = await quick.claim('both', allPartitions);
   const written = slow.store.write([deposited('anna', 1), deposited('anna', 2)], claim, never);
   await slow.hasRead;
   await quick.write([deposited('anna', 1)], claim, never);
@@ -110,7 +110,7 @@ test('two that insert the same document at the same time make one, with what bot
 test('events that come a second time, also late and behind newer ones, change nothing', async () => {
   const db = ownDatabase(sharedMongoUri());
   const store = storeOf(db);
-  const { claim } = await store.claim('me');
+  const claim = await store.claim('me', allPartitions);
   await store.write([deposited('anna', 1), deposited('anna', 2), deposited('anna', 3)], claim, never);
   const before = await found(db, 'anna');
   await store.write([deposited('anna', 1), deposited('anna', 2)], claim, never);
@@ -121,22 +121,22 @@ test('events that come a second time, also late and behind newer ones, change no
 test('whoever lost the view to another owner can write neither documents nor checkpoints', async () => {
   const db = ownDatabase(sharedMongoUri());
   const store = storeOf(db);
-  const { claim: mine } = await store.claim('me');
+  const mine = await store.claim('me', allPartitions);
   await store.raise(new Map([[4, { BANK: 7 }]]), mine);
-  const { claim: theirs } = await store.claim('they');
+  const theirs = await store.claim('they', allPartitions);
   await expect(store.write([deposited('anna', 1)], mine, never)).rejects.toThrow(SupersededError);
   await expect(store.raise(new Map([[4, { BANK: 9 }]]), mine)).rejects.toThrow(SupersededError);
   expect(await found(db, 'anna')).toBeNull();
-  expect((await store.checkpoints()).get(4)).toMatchObject({ positions: { BANK: 7 } });
+  expect((await store.checkpoints(allPartitions)).get(4)).toMatchObject({ positions: { BANK: 7 } });
   await store.write([deposited('anna', 1)], theirs, never);
 });
 
 test('a checkpoint never falls', async () => {
   const store = storeOf(ownDatabase(sharedMongoUri()));
-  const { claim } = await store.claim('me');
+  const claim = await store.claim('me', allPartitions);
   await store.raise(new Map([[4, { BANK: 7, OTHER: 3 }]]), claim);
   await store.raise(new Map([[4, { BANK: 5 }]]), claim);
-  expect((await store.checkpoints()).get(4)?.positions).toEqual({ BANK: 7, OTHER: 3 });
+  expect((await store.checkpoints(allPartitions)).get(4)?.positions).toEqual({ BANK: 7, OTHER: 3 });
 });
 
 test('after a drop neither a document nor a checkpoint of before can come into the new view', async () => {
@@ -144,12 +144,12 @@ test('after a drop neither a document nor a checkpoint of before can come into t
   const db = ownDatabase(uri);
   const store = storeOf(db);
   const slow = await slowStore(uri);
-  const { claim: before } = await store.claim('me');
+  const before = await store.claim('me', allPartitions);
   // Knows nothing of the first event, as somebody does who goes on while the view is dropped.
   const written = slow.store.write([deposited('anna', 2)], before, never);
   await slow.hasRead;
   await db.dropCollection(collectionOf(view));
-  const { claim: after } = await store.claim('me');
+  const after = await store.claim('me', allPartitions);
   slow.proxy.release('requests');
   await written;
   expect(await found(db, 'anna')).toMatchObject({ amounts: [2] });
@@ -157,16 +157,16 @@ test('after a drop neither a document nor a checkpoint of before can come into t
   await expect(store.write([deposited('anna', 3)], before, never)).rejects.toThrow(ViewLostError);
   await store.write([deposited('anna', 1), deposited('anna', 2)], after, never);
   expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 2], applied: { BANK: 2 } });
-  expect((await store.checkpoints()).get(partitionOf('anna'))?.positions).toEqual({});
+  expect((await store.checkpoints(allPartitions)).get(partitionOf('anna'))?.positions).toEqual({});
 });
 
 test('where only the checkpoints were removed, the documents of before are removed with them', async () => {
   const db = ownDatabase(sharedMongoUri());
   const store = storeOf(db);
-  const { claim } = await store.claim('me');
+  const claim = await store.claim('me', allPartitions);
   await store.write([deposited('anna', 1)], claim, never);
   await db.collection(collectionOf(view)).deleteMany({ positions: { $exists: true } });
-  await store.claim('me');
+  await store.claim('me', allPartitions);
   expect(await found(db, 'anna')).toBeNull();
 });
 
@@ -174,7 +174,7 @@ test('a bulk whose connection breaks has not been written', async () => {
   const uri = sharedMongoUri();
   const db = ownDatabase(uri);
   const slow = await slowStore(uri);
-  const { claim } = await storeOf(db).claim('me');
+  const claim = await storeOf(db).claim('me', allPartitions);
   const written = slow.store.write([deposited('anna', 1)], claim, never);
   written.catch(() => {});
   await slow.hasRead;
@@ -189,7 +189,7 @@ test('a document that a unique index of the view refuses is not tried for ever',
     { ...view, indexes: [{ key: { amounts: 1 }, unique: true, sparse: true }] } as View<Amounts>,
     db,
   );
-  const { claim } = await store.claim('me');
+  const claim = await store.claim('me', allPartitions);
   await store.write([deposited('anna', 1)], claim, never);
   await expect(store.write([deposited('bert', 1)], claim, never)).rejects.toThrow('bert');
 });
@@ -206,7 +206,7 @@ test('an event that the projection throws at is refused with its later ones, and
     } as View<Amounts>,
     db,
   );
-  const { claim } = await store.claim('me');
+  const claim = await store.claim('me', allPartitions);
   const refused: string[] = [];
   const events = [deposited('anna', 1), deposited('bert', 2), deposited('anna', 2), deposited('anna', 3)];
   await store.write(events, claim, async ({ event, error }) => {
@@ -227,7 +227,7 @@ test('an event of a version that makes no document leaves the one that is there 
     } as View<Amounts>,
     db,
   );
-  const { claim } = await store.claim(randomUUID());
+  const claim = await store.claim(randomUUID(), allPartitions);
   await store.write([deposited('anna', 1), deposited('anna', 2), deposited('anna', 3)], claim, never);
   expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 3], applied: { BANK: 3 } });
 });

@@ -1,25 +1,34 @@
 import { type AnyBulkWriteOperation, type Collection, type Db, MongoBulkWriteError } from 'mongodb';
 import type { RecordedEvent } from './event.ts';
-import { allPartitions } from './partitions.ts';
 import { inDatabaseSpan } from './telemetry/tracing.ts';
-import { type Checkpoint, checkpointId, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
+import { type Checkpoint, checkpointId, collectionOf, type Stored, type View } from './view.ts';
 
 const DUPLICATE_KEY = 11_000;
 /** A document that others keep changing, or that a unique index of the view refuses, is not tried for ever. */
 const MAX_ROUNDS = 20;
 
+/** A partition of a view is not to be written under this claim any more. */
+export class ClaimLostError extends Error {
+  readonly partition: number;
+
+  constructor(partition: number, message: string) {
+    super(message);
+    this.name = new.target.name;
+    this.partition = partition;
+  }
+}
+
 /** Somebody dropped the view, or a part of it, while it was followed. It is rebuilt. */
-export class ViewLostError extends Error {
-  override name = 'ViewLostError';
-}
+export class ViewLostError extends ClaimLostError {}
 
-/** Another process has taken the view over. */
-export class SupersededError extends Error {
-  override name = 'SupersededError';
-}
+/** Another process has taken the partition over. */
+export class SupersededError extends ClaimLostError {}
 
-/** The right to write a view: of one owner, as long as no other has taken it, in these generations by partition. */
-export type Claim = { owner: string; generations: ReadonlyMap<number, number> };
+/** The right to write a partition of a view: of one owner, as long as no other has taken it, in one generation. */
+export type Claim = Pick<Checkpoint, 'owner' | 'generation'>;
+
+/** Claims by partition. */
+export type Claims = ReadonlyMap<number, Claim>;
 
 /** An event that the projection threw at: a bug, or a document that nobody foresaw. */
 export type Refusal = { event: RecordedEvent; error: unknown };
@@ -35,6 +44,7 @@ export class ViewStore<Document extends object> {
   readonly #documents: Collection<Stored<Document>>;
   readonly #checkpoints: Collection<Checkpoint>;
   readonly #streams: number;
+  #indexing: Promise<unknown> | undefined;
 
   constructor(view: View<Document>, db: Db) {
     this.#view = view;
@@ -44,41 +54,41 @@ export class ViewStore<Document extends object> {
   }
 
   /**
-   * Takes the view over. A partition without a checkpoint is begun anew: nothing is known of its documents, so those
-   * that are there are removed, and any that a slow writer still adds are of an older generation.
+   * Takes partitions over; what their checkpoints say now is the claim on them. A partition without a checkpoint is
+   * begun anew: nothing is known of its documents, so those that are there are removed, and any that a slow writer
+   * still adds are of an older generation.
+   * @param owner to be used once: two claims of the same owner can't be told apart.
    */
-  async claim(owner: string): Promise<{ claim: Claim; checkpoints: Map<number, Checkpoint> }> {
-    await this.#documents.createIndexes([{ key: { partition: 1, generation: 1 } }, ...(this.#view.indexes ?? [])]);
+  async claim(owner: string, partitions: readonly number[]): Promise<Map<number, Checkpoint>> {
+    await this.#ensureIndexes();
     await this.#checkpoints.bulkWrite(
-      checkpointIds().map((_id) => ({
+      partitions.map((partition) => ({
         updateOne: {
-          filter: { _id },
+          filter: { _id: checkpointId(partition) },
           update: { $set: { owner }, $setOnInsert: { generation: Date.now(), positions: {} } },
           upsert: true,
         },
       })),
       { ordered: false },
     );
-    const checkpoints = await this.checkpoints();
-    const generations = new Map([...checkpoints].map(([partition, { generation }]) => [partition, generation]));
-    const claim = { owner, generations };
-    this.#check(claim, checkpoints, allPartitions);
-    await Promise.all(
-      [...generations].map(([partition, generation]) =>
-        this.#documents.deleteMany({ partition, generation: { $lt: generation } } as object),
-      ),
-    );
-    return { claim, checkpoints };
+    const checkpoints = await this.checkpoints(partitions);
+    for (const partition of partitions) {
+      const { generation = 0 } = checkpoints.get(partition) ?? {};
+      this.#check(partition, { owner, generation }, checkpoints.get(partition));
+      await this.#documents.deleteMany({ partition, generation: { $lt: generation } } as object);
+    }
+    return checkpoints;
   }
 
   /** The checkpoints that there are, by partition. */
-  async checkpoints(): Promise<Map<number, Checkpoint>> {
-    return byPartition(await this.#checkpoints.find({ _id: { $in: checkpointIds() } }).toArray());
+  async checkpoints(partitions: readonly number[]): Promise<Map<number, Checkpoint>> {
+    return byPartition(await this.#checkpoints.find({ _id: { $in: partitions.map(checkpointId) } }).toArray());
   }
 
   /** @throws ViewLostError, SupersededError */
-  async checkClaim(claim: Claim): Promise<void> {
-    this.#check(claim, await this.checkpoints(), allPartitions);
+  async checkClaims(claims: Claims): Promise<void> {
+    const checkpoints = await this.checkpoints([...claims.keys()]);
+    for (const [partition, claim] of claims) this.#check(partition, claim, checkpoints.get(partition));
   }
 
   /**
@@ -89,20 +99,21 @@ export class ViewStore<Document extends object> {
    */
   async write(
     events: readonly RecordedEvent[],
-    claim: Claim,
+    claims: Claims,
     refuse: (refusal: Refusal) => Promise<void>,
   ): Promise<void> {
     const byDocument = Map.groupBy(events, (event) => this.#view.documentId?.(event) ?? event.key);
-    const partitions = [...new Set(events.map(({ partition }) => partition))];
+    const partitions = new Set(events.map(({ partition }) => partition));
+    const held = new Map([...partitions].map((partition) => [partition, claimOn(claims, partition)]));
     const known = new Map<string, Stored<Document>>();
     let left = [...byDocument.keys()];
     let unread = left.filter((id) => this.#mayExist(id, byDocument.get(id)?.[0]));
     for (let round = 0; left.length > 0; round++) {
       if (round === MAX_ROUNDS) throw new Error(`${left.length} documents could not be written, ${left[0]} among them`);
-      for (const document of await this.#read(unread, claim, partitions)) known.set(document._id, document);
+      for (const document of await this.#read(unread, held)) known.set(document._id, document);
       const writes: Write<Document>[] = [];
       for (const id of left) {
-        const folded = fold(this.#view, known.get(id), byDocument.get(id) ?? [], claim);
+        const folded = fold(this.#view, known.get(id), byDocument.get(id) ?? [], held);
         for (const refusal of folded.refused) await refuse(refusal);
         byDocument.set(id, folded.accepted);
         if (folded.operation !== undefined) writes.push({ id, operation: folded.operation });
@@ -117,14 +128,10 @@ export class ViewStore<Document extends object> {
    * Raises checkpoints; they never fall.
    * @throws ViewLostError, SupersededError
    */
-  async raise(positions: ReadonlyMap<number, Record<string, number>>, claim: Claim): Promise<void> {
+  async raise(positions: ReadonlyMap<number, Record<string, number>>, claims: Claims): Promise<void> {
     const operations = [...positions].map(([partition, raised]) => ({
       updateOne: {
-        filter: {
-          _id: checkpointId(partition),
-          owner: claim.owner,
-          generation: claim.generations.get(partition) ?? 0,
-        },
+        filter: { _id: checkpointId(partition), ...claimOn(claims, partition) },
         update: {
           $max: Object.fromEntries(Object.entries(raised).map(([stream, at]) => [`positions.${stream}`, at])),
         },
@@ -134,8 +141,8 @@ export class ViewStore<Document extends object> {
       this.#checkpoints.bulkWrite(operations, { ordered: false }),
     );
     if (matchedCount === positions.size) return;
-    await this.checkClaim(claim);
-    throw new SupersededError(`${collectionOf(this.#view)} was taken over and given back`);
+    await this.checkClaims(claims);
+    throw new Error(`checkpoints of ${collectionOf(this.#view)} could not be raised`);
   }
 
   /** The first version of a key that makes a document of its own can be written without looking for it first. */
@@ -143,29 +150,31 @@ export class ViewStore<Document extends object> {
     return first === undefined || first.version > 1 || first.key !== id || this.#streams > 1;
   }
 
-  /** Reads documents, and with them whether the claim still holds. */
-  async #read(ids: readonly string[], claim: Claim, partitions: readonly number[]): Promise<Stored<Document>[]> {
-    const wanted = [...partitions.map(checkpointId), ...ids];
+  /** Partitions are taken at the same time: one look at the indexes is enough for all of them. */
+  #ensureIndexes(): Promise<unknown> {
+    const indexes = [{ key: { partition: 1, generation: 1 } }, ...(this.#view.indexes ?? [])];
+    this.#indexing ??= this.#documents.createIndexes(indexes).finally(() => {
+      this.#indexing = undefined;
+    });
+    return this.#indexing;
+  }
+
+  /** Reads documents, and with them whether the claims still hold. */
+  async #read(ids: readonly string[], claims: Claims): Promise<Stored<Document>[]> {
+    const wanted = [...[...claims.keys()].map(checkpointId), ...ids];
     const found = await inDatabaseSpan('find', this.#documents, () =>
       this.#documents.find({ _id: { $in: wanted } } as object, { batchSize: wanted.length + 1 }).toArray(),
     );
     const isCheckpoint = ({ _id }: { _id: unknown }) => String(_id).startsWith('checkpoint:');
-    this.#check(claim, byPartition(found.filter(isCheckpoint) as unknown as Checkpoint[]), partitions);
+    const checkpoints = byPartition(found.filter(isCheckpoint) as unknown as Checkpoint[]);
+    for (const [partition, claim] of claims) this.#check(partition, claim, checkpoints.get(partition));
     return found.filter((each) => !isCheckpoint(each)) as Stored<Document>[];
   }
 
-  #check(
-    { owner, generations }: Claim,
-    checkpoints: ReadonlyMap<number, Checkpoint>,
-    partitions: readonly number[],
-  ): void {
-    for (const partition of partitions) {
-      const checkpoint = checkpoints.get(partition);
-      if (checkpoint === undefined || checkpoint.generation !== generations.get(partition)) {
-        throw new ViewLostError(`${collectionOf(this.#view)} has lost checkpoint ${partition}`);
-      }
-      if (checkpoint.owner !== owner) throw new SupersededError(`${collectionOf(this.#view)} has another owner`);
-    }
+  #check(partition: number, { owner, generation }: Claim, checkpoint: Checkpoint | undefined): void {
+    const place = `partition ${partition} of ${collectionOf(this.#view)}`;
+    if (checkpoint?.generation !== generation) throw new ViewLostError(partition, `${place} was dropped`);
+    if (checkpoint.owner !== owner) throw new SupersededError(partition, `${place} has another owner`);
   }
 
   /** Writes one unordered bulk; answers which documents somebody else has changed meanwhile. */
@@ -200,12 +209,12 @@ function fold<Document extends object>(
   view: View<Document>,
   stored: Stored<Document> | undefined,
   events: readonly RecordedEvent[],
-  claim: Claim,
+  claims: Claims,
 ): Folded<Document> {
   const partition = events[0]?.partition ?? 0;
-  const generation = claim.generations.get(partition) ?? 0;
+  const { generation } = claimOn(claims, partition);
   if (stored !== undefined && stored.generation > generation) {
-    throw new ViewLostError(`${collectionOf(view)} was begun anew`);
+    throw new ViewLostError(partition, `partition ${partition} of ${collectionOf(view)} was begun anew`);
   }
   const current = stored?.generation === generation ? stored : undefined;
   const applied: Record<string, number> = { ...current?.applied };
@@ -247,6 +256,13 @@ function fold<Document extends object>(
 
 function documentId<Document extends object>(view: View<Document>, event: RecordedEvent): string {
   return view.documentId?.(event) ?? event.key;
+}
+
+/** Nothing but owner and generation, also where the claim is a whole checkpoint. */
+function claimOn(claims: Claims, partition: number): Claim {
+  const claim = claims.get(partition);
+  if (claim === undefined) throw new Error(`partition ${partition} is not claimed`);
+  return { owner: claim.owner, generation: claim.generation };
 }
 
 function byPartition(checkpoints: readonly Checkpoint[]): Map<number, Checkpoint> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { onTestFinished } from 'vitest';
+import { type Position, PositionSchema } from '#gen/causeway/events/v1/position_pb.js';
 import {
   AccountOpenedSchema,
   type MoneyDeposited,
@@ -46,6 +47,11 @@ export function keysOfPartition(partition: number, count: number): string[] {
     if (partitionOf(`account-${number}`) === partition) keys.push(`account-${number}`);
   }
   return keys;
+}
+
+/** The position of a key's event, as a reply to a command has it. */
+export function positionOf({ journal }: Bank, key: string, sequence: number, partition = partitionOf(key)): Position {
+  return create(PositionSchema, { stream: journal.stream, partition, sequence: BigInt(sequence) });
 }
 
 /** A connection of a test's own, closed when the test ends. */

@@ -14,7 +14,7 @@ import { Journal } from '#kit/journal.ts';
 import { partitionOf } from '#kit/partitions.ts';
 import { Projection } from '#kit/projection.ts';
 import { silent } from '#kit/telemetry/logging.ts';
-import { collectionOf, type View } from '#kit/view.ts';
+import { type Checkpoint, checkpointIds, collectionOf, type View } from '#kit/view.ts';
 import type { Bank } from './reacting.ts';
 
 /** An account as the tests read it: each amount that came in or went out, in the order in which it did. */
@@ -41,7 +41,7 @@ export function ownDatabase(uri: string): Db {
   return database.db;
 }
 
-/** A projection of the bank's accounts; not started, and stopped when the test ends. */
+/** A projection of the bank's accounts; owns nothing yet, and is stopped when the test ends. */
 export function projectionOf(
   bank: Bank,
   db: Db,
@@ -56,6 +56,14 @@ export function projectionOf(
   const projection = new Projection<AccountDocument>(view, parts, { watchMs });
   onTestFinished(() => projection.stop());
   return projection;
+}
+
+/** Who has claimed each partition of the accounts, by partition. An owner is one turn of one process. */
+export async function ownersOf(db: Db): Promise<string[]> {
+  const collection = db.collection<Checkpoint>(collectionOf({ name: 'accounts', version: 1 }));
+  const checkpoints = await collection.find({ positions: { $exists: true } }).toArray();
+  const owners = new Map(checkpoints.map(({ _id, owner }) => [_id, owner]));
+  return checkpointIds().map((id) => owners.get(id) ?? '');
 }
 
 /** What a view has parked for a key, first to last. */

@@ -1,6 +1,7 @@
 import { CommandHandler } from '#kit/decider.ts';
 import { Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
+import { OwnedWork } from '#kit/owned-work.ts';
 import { Projection } from '#kit/projection.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
@@ -24,6 +25,7 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
   const journal = new Journal(inventoryJournal, parts.broker);
   const commands = new CommandHandler(journal, itemAggregate, parts.personalData, parts.clock);
   const items = new Projection(itemsView, parts);
+  const work = new OwnedWork([items], parts);
 
   let endObserving = () => {};
 
@@ -34,12 +36,12 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
       await journal.ensure();
       endObserving = observeJournal(parts.broker, inventoryJournal, parts.logger);
       if (parts.sampleData) await stockSampleItems(commands);
-      items.start();
+      await work.start();
     },
     async stop() {
       endObserving();
-      await items.stop();
+      await work.stop();
     },
-    health: () => healthOf(parts, journal, [items]),
+    health: () => healthOf(parts, journal, [work]),
   };
 }

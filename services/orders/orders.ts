@@ -1,6 +1,7 @@
 import { CommandHandler } from '#kit/decider.ts';
 import { Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
+import { OwnedWork } from '#kit/owned-work.ts';
 import { Projection } from '#kit/projection.ts';
 import { Replica } from '#kit/replica.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
@@ -36,6 +37,7 @@ export async function orders(parts: ServiceParts): Promise<Service> {
     history: new Projection(historyView, parts),
     catalogue: new Projection(catalogueView, parts),
   };
+  const work = new OwnedWork(Object.values(projections), parts);
 
   let endObserving = () => {};
 
@@ -57,12 +59,12 @@ export async function orders(parts: ServiceParts): Promise<Service> {
       await new Journal(journalOf('inventory'), broker).ensure();
       endObserving = observeJournal(broker, ordersJournal, logger);
       await catalogue.start();
-      for (const projection of Object.values(projections)) projection.start();
+      await work.start();
     },
     async stop() {
       endObserving();
-      await Promise.all([catalogue.stop(), ...Object.values(projections).map((projection) => projection.stop())]);
+      await Promise.all([catalogue.stop(), work.stop()]);
     },
-    health: () => healthOf(parts, journal, [catalogue, ...Object.values(projections)]),
+    health: () => healthOf(parts, journal, [catalogue, work]),
   };
 }

@@ -1,0 +1,93 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { answered, type Broker } from './broker.ts';
+import type { Health } from './lifecycle.ts';
+import { Ownership, type OwnershipOptions } from './ownership.ts';
+import type { Logger } from './telemetry/logging.ts';
+
+/** What a service does partition by partition: a view's Projection, a reaction's KeyedConsumer. */
+export type PartitionedWork = {
+  /** Of its consumers at the broker, without the partition. */
+  readonly name: string;
+  /** Owns exactly these partitions from now on. */
+  own(partitions: readonly number[]): Promise<void>;
+  /** Finishes what is at work, then stops. */
+  stop(): Promise<void>;
+  health(): Health;
+};
+
+const RETRY_MS = 500;
+
+/** All projections and reactions of a service, on the partitions that this process owns. */
+export class OwnedWork {
+  readonly #work: readonly PartitionedWork[];
+  readonly #parts: { service: string; broker: Broker; logger: Logger };
+  readonly #ownership: Ownership;
+  readonly #stop = new AbortController();
+  #problem: string | undefined = 'not started';
+  #joining: Promise<void> = Promise.resolve();
+
+  /** @throws Error where two have the same name: they would be one consumer. */
+  constructor(
+    work: readonly PartitionedWork[],
+    parts: { service: string; broker: Broker; logger: Logger },
+    ownership: Partial<OwnershipOptions> = {},
+  ) {
+    const names = work.map(({ name }) => name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined) throw new Error(`${parts.service} has two consumers of the name ${twice}`);
+    this.#work = work;
+    this.#parts = parts;
+    this.#ownership = new Ownership(parts, ownership);
+    this.#ownership.onChange((partitions) => {
+      if (this.#stop.signal.aborted) return;
+      for (const each of work) void each.own(partitions);
+    });
+  }
+
+  /** The partitions that this process owns now. */
+  get partitions(): readonly number[] {
+    return this.#ownership.partitions;
+  }
+
+  /**
+   * Joins those who share the partitions; when it resolves, this process owns its share. It resolves also where the
+   * broker is away, and joins when that is back.
+   */
+  async start(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#joining = this.#join(resolve);
+    await promise;
+  }
+
+  /** Drains first and leaves then: whoever takes over finds everything acknowledged. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#joining;
+    await Promise.all(this.#work.map((each) => each.stop()));
+    await this.#ownership.stop();
+  }
+
+  health(): Health {
+    const own = this.#problem === undefined ? [] : [`partitions of ${this.#parts.service}: ${this.#problem}`];
+    const reasons = [...own, ...this.#work.flatMap((each) => each.health().reasons)];
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  async #join(tried: () => void): Promise<void> {
+    const { service, broker, logger } = this.#parts;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await answered(broker, () => this.#ownership.start());
+        this.#problem = undefined;
+        return;
+      } catch (error) {
+        this.#problem = error instanceof Error ? error.message : String(error);
+        logger.warn({ err: error, service }, 'the partitions can not be shared yet');
+      } finally {
+        tried();
+      }
+      await delay(RETRY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+}
