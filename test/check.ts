@@ -8,7 +8,7 @@ const reference = breakingReference();
 
 const checks: Check[] = [
   { name: 'types', command: ['tsc', '-p', '.'] },
-  { name: 'lint and format', command: ['biome', 'ci', '--error-on-warnings'] },
+  { name: 'lint and format', command: ['biome', 'ci', '--error-on-warnings', '--colors=off'] },
   { name: 'contracts: lint', command: ['buf', 'lint'] },
   { name: 'contracts: format', command: ['buf', 'format', '--diff', '--exit-code', '--path', 'proto/causeway'] },
   ...(reference === undefined
