@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { OrderService, type PlaceOrderResponse } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
 import type { StoredMessage } from '#kit/event.ts';
 import { Journal } from '#kit/journal.ts';
 import { subjectOf } from '#kit/partitions.ts';

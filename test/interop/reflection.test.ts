@@ -42,6 +42,13 @@ describe.each(['v1', 'v1alpha'] as const)('reflection %s', (version) => {
     expect(file.name).toBe('causeway/inventory/v1/events.proto');
   });
 
+  test.each(['causeway.orders.v1.OrderState', 'causeway.inventory.v1.ItemState'])(
+    'keeps to itself what a service stores for itself: %s',
+    async (type) => {
+      await expect(reflection(version).fileOf(type)).rejects.toThrow(/not found/i);
+    },
+  );
+
   test('says that it knows no symbol of this name', async () => {
     await expect(reflection(version).fileOf('causeway.orders.v1.NoSuchThing')).rejects.toThrow(/not found/i);
   });

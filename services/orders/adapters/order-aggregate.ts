@@ -7,7 +7,8 @@ import {
   OrderShippedSchema,
   RequestIdUsedSchema,
 } from '#gen/causeway/orders/v1/events_pb.js';
-import { OrderStateSchema, OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
+import { OrderStateSchema } from '#gen/causeway/orders/v1/state_pb.js';
 import type { Aggregate } from '#kit/decider.ts';
 import { journalOf } from '#kit/streams.ts';
 import { type Order, type OrderCommand, type OrderEvent, order } from '../domain/order.ts';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { create, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import {
   CancelOrderRequestSchema,
   CancelOrderResponseSchema,
@@ -12,7 +13,6 @@ import {
   type ShippingAddress,
   WatchOrderResponseSchema,
 } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { CallError, invalid } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { connectDatabase } from '#kit/database.ts';
 import { sharedMongoUri } from '#kit/testing/servers.ts';
 import { collectionOf, type Stored } from '#kit/view.ts';

@@ -1,5 +1,5 @@
 import type { Filter } from 'mongodb';
-import type { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import type { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';

@@ -7,7 +7,7 @@ import {
   OrderPlacedSchema,
   OrderShippedSchema,
 } from '#gen/causeway/orders/v1/events_pb.js';
-import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { type OrderDocument, orderMessage, ordersView } from './orders-view.ts';
 
 type OrderEvent = Parameters<typeof ordersView.project>[1];

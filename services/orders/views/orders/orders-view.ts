@@ -13,8 +13,8 @@ import {
   type OrderShipped,
   OrderShippedSchema,
 } from '#gen/causeway/orders/v1/events_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { type Order, OrderSchema } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { OrderStatus } from '#gen/causeway/orders/v1/state_pb.js';
 import type { MoneySchema } from '#gen/google/type/money_pb.js';
 import { EventTypes, type RecordedEvent } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
