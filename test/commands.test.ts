@@ -391,6 +391,29 @@ describe('the catalogue', () => {
     expect(await refusal(stock({ sku, quantity: 4, requestId }))).toMatchObject(differs);
   });
 
+  test('a request id is not used for a second item, and the second is left as it is', async () => {
+    const [first, second] = [`item-${randomUUID()}`, `item-${randomUUID()}`];
+    const item = { name: 'Item', unitPrice: { currencyCode: 'EUR', units: 1n }, quantity: 5 };
+    const requestId = randomUUID();
+    await stock({ sku: second, ...item });
+    await stock({ sku: first, ...item, requestId });
+
+    expect(await refusal(stock({ sku: second, quantity: 3, requestId }))).toMatchObject(differs);
+
+    expect((await stock({ sku: second, quantity: 0 })).version).toBe(1n);
+    expect((await stock({ sku: first, ...item, requestId })).version).toBe(1n);
+  });
+
+  test('a request id belongs to its caller: another operator may use the same', async () => {
+    const sku = `item-${randomUUID()}`;
+    const requestId = randomUUID();
+    await stock({ sku, name: 'Item', unitPrice: { currencyCode: 'EUR', units: 1n }, quantity: 5, requestId });
+
+    expect((await stockOf(await grpcAs(platform, 'otto', 'operator'))({ sku, quantity: 3, requestId })).version).toBe(
+      2n,
+    );
+  });
+
   test('restocks at the same time all count', async () => {
     const sku = `item-${randomUUID()}`;
     await stock({ sku, name: 'Item', unitPrice: { currencyCode: 'EUR', units: 1n }, quantity: 0 });

@@ -6,6 +6,7 @@ import { Projection } from '#kit/projection.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
 import { inventoryJournal, itemAggregate } from './adapters/item-aggregate.ts';
+import { requestAggregate } from './adapters/request-aggregate.ts';
 import { inventoryDoor } from './doors/inventory-service.ts';
 import { stockSampleItems } from './sample-items.ts';
 import { itemsView } from './views/items/items-view.ts';
@@ -15,7 +16,7 @@ import { itemsView } from './views/items/items-view.ts';
  *
  * | door | does |
  * | --- | --- |
- * | InventoryService | commands on the aggregate `item`, queries on the view |
+ * | InventoryService | commands on the aggregates `item` and `request`, queries on the view |
  *
  * | projection | made from |
  * | --- | --- |
@@ -24,6 +25,7 @@ import { itemsView } from './views/items/items-view.ts';
 export async function inventory(parts: ServiceParts): Promise<Service> {
   const journal = new Journal(inventoryJournal, parts.broker);
   const commands = new CommandHandler(journal, itemAggregate, parts.personalData, parts.clock);
+  const requests = new CommandHandler(journal, requestAggregate, parts.personalData, parts.clock);
   const items = new Projection(itemsView, parts);
   const work = new OwnedWork([items], parts);
 
@@ -31,7 +33,13 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
 
   return {
     name: 'inventory',
-    doors: [inventoryDoor({ handle: (request) => commands.handle(request), items })],
+    doors: [
+      inventoryDoor({
+        handle: (request) => commands.handle(request),
+        noteRequest: (request) => requests.handle(request),
+        items,
+      }),
+    ],
     async start() {
       await journal.ensure();
       endObserving = observeJournal(parts.broker, inventoryJournal, parts.logger);

@@ -12,18 +12,24 @@ import { CallError } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
+import { uuidsIn } from '#kit/uuid.ts';
 import type { Item, StockItem } from '../domain/item.ts';
+import type { Request, UseRequestId } from '../domain/request.ts';
 import { type ItemDocument, itemMessage, listItems } from '../views/items/items-view.ts';
+
+/** Where it stands that a request id was used (UUIDv5 of caller and request id). The namespace is fixed for ever. */
+const requestKeyOf = uuidsIn('c3c0a0f4-6a53-5b1e-8d0f-2f7f1c3f4a52');
 
 const DEFAULT_PAGE_SIZE = 50;
 
 export type InventoryDoorParts = {
   handle(request: CommandRequest<StockItem>): Promise<CommandResult<Item>>;
+  noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<Request>>;
   items: Projection<ItemDocument>;
 };
 
 /** InventoryService: the catalogue, read by everybody, changed by operators. */
-export function inventoryDoor({ handle, items }: InventoryDoorParts): Door {
+export function inventoryDoor({ handle, noteRequest, items }: InventoryDoorParts): Door {
   return door(InventoryService, {
     async listItems({ pageSize, pageToken, atLeast }, call) {
       await items.reached(atLeast, call.signal);
@@ -43,14 +49,22 @@ export function inventoryDoor({ handle, items }: InventoryDoorParts): Door {
     async stockItem(request, call) {
       requireRole(call, 'operator');
       const { sku, name, unitPrice, quantity, requestId } = request;
-      const result = await handle({
-        key: sku,
-        command: { type: 'StockItem', sku, name: name === '' ? undefined : name, unitPrice, quantity },
+      const asked = {
         caller: call.caller.subject,
         requestId,
         content: toBinary(StockItemRequestSchema, create(StockItemRequestSchema, { sku, name, unitPrice, quantity })),
         correlationId: call.correlationId,
         causationId: requestId === '' ? randomUUID() : requestId,
+      };
+      if (requestId !== '') {
+        // The item knows of its own requests only; here it is refused to use the same id for another.
+        const key = requestKeyOf(`${asked.caller}\n${requestId}`);
+        await noteRequest({ ...asked, key, creates: true, command: { type: 'UseRequestId', sku } });
+      }
+      const result = await handle({
+        ...asked,
+        key: sku,
+        command: { type: 'StockItem', sku, name: name === '' ? undefined : name, unitPrice, quantity },
       });
       return create(StockItemResponseSchema, { sku, version: BigInt(result.version), position: result.position });
     },
