@@ -58,7 +58,7 @@ async function startServers(settings: ServerSettings, fresh: boolean, started: S
     say('database', 'at MONGODB_URI');
     return { natsUrl, mongodbUri };
   }
-  const directory = await takeDataDirectory(dataDirectory, fresh);
+  const directory = await takeDataDirectory(dataDirectory);
   started.add('the data directory', directory.release);
   const embed = async (what: string, given: string | undefined, setting: string, start: () => Promise<Embedded>) => {
     if (given !== undefined) {
@@ -73,8 +73,8 @@ async function startServers(settings: ServerSettings, fresh: boolean, started: S
     return server.url;
   };
   const [nats, mongodb] = await Promise.all([
-    embed('broker', natsUrl, 'NATS_URL', () => startNats({ directory: directory.nats })),
-    embed('database', mongodbUri, 'MONGODB_URI', () => startMongodb({ directory: directory.mongodb })),
+    embed('broker', natsUrl, 'NATS_URL', () => startNats({ directory: directory.nats, fresh })),
+    embed('database', mongodbUri, 'MONGODB_URI', () => startMongodb({ directory: directory.mongodb, fresh })),
   ]);
   return { natsUrl: nats, mongodbUri: mongodb };
 }

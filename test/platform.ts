@@ -72,7 +72,10 @@ export type PlatformProcess = Doors & {
 };
 
 /** `npm start` in a process of its own, with embedded servers, on free ports and a data directory of its own. */
-export async function platformProcess(settings: Record<string, string> = {}): Promise<PlatformProcess> {
+export async function platformProcess(
+  settings: Record<string, string> = {},
+  words: readonly string[] = [],
+): Promise<PlatformProcess> {
   let child: ChildProcess | undefined;
   let printed = '';
   const end = async (signal: NodeJS.Signals) => {
@@ -93,7 +96,7 @@ export async function platformProcess(settings: Record<string, string> = {}): Pr
   };
   const start = async () => {
     printed = '';
-    const started = spawn(process.execPath, ['gateway/start.ts'], {
+    const started = spawn(process.execPath, ['gateway/start.ts', ...words], {
       cwd: new URL('..', import.meta.url),
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -63,7 +63,7 @@ exec "$@" </dev/null >"$log" 2>&1 3<&-
 export async function startLeashed(options: LeashedCommand): Promise<LeashedServer> {
   const { name, directory } = options;
   await mkdir(directory, { recursive: true });
-  const pidFile = join(directory, `${name}.pid`);
+  const pidFile = pidFileIn(directory, name);
   const logFile = join(directory, `${name}.log`);
   await endPrevious(pidFile, directory);
   const child = spawn('sh', ['-c', LEASH, name, pidFile, logFile, options.command, ...options.arguments], {
@@ -120,6 +120,19 @@ export async function startLeashed(options: LeashedCommand): Promise<LeashedServ
       await exited.finally(() => clearTimeout(force));
     },
   };
+}
+
+/**
+ * Throws away what a server kept in its directory, once the server that was there has ended: it still writes for a
+ * moment after its owner was killed. Rejects, and removes nothing, where its owner lives.
+ */
+export async function clearLeashed(name: string, directory: string): Promise<void> {
+  await endPrevious(pidFileIn(directory, name), directory);
+  await rm(directory, { recursive: true, force: true });
+}
+
+function pidFileIn(directory: string, name: string): string {
+  return join(directory, `${name}.pid`);
 }
 
 async function endOf(logFile: string): Promise<string> {

@@ -19,6 +19,7 @@ const kinds = [
   {
     name: 'nats-server',
     start: (directory: string, port?: number) => startNats({ directory, ...(port === undefined ? {} : { port }) }),
+    startFresh: (directory: string) => startNats({ directory, fresh: true }),
     starter: `(await import('#kit/local/nats.ts')).startNats`,
     put: (url: string, ids: string[]) =>
       withBroker(url, async (connection) => {
@@ -35,6 +36,7 @@ const kinds = [
   {
     name: 'MongoDB',
     start: (directory: string, port?: number) => startMongodb({ directory, ...(port === undefined ? {} : { port }) }),
+    startFresh: (directory: string) => startMongodb({ directory, fresh: true }),
     starter: `(await import('#kit/local/mongodb.ts')).startMongodb`,
     put: (url: string, ids: string[]) =>
       withDatabase(url, async (db) => {
@@ -45,7 +47,7 @@ const kinds = [
   },
 ];
 
-describe.each(kinds)('$name', ({ start, starter, put, count }) => {
+describe.each(kinds)('$name', ({ start, startFresh, starter, put, count }) => {
   test('has what it acknowledged after a crash, on the same port and directory', async () => {
     const directory = await ownDirectory();
     const server = await started(start(directory));
@@ -102,6 +104,31 @@ describe.each(kinds)('$name', ({ start, starter, put, count }) => {
     await expect(start(directory)).rejects.toThrow(`process ${process.pid} runs its server ${servers[0]?.pid}`);
   });
 
+  test('begins anew where it is asked to, also right after the owner of an earlier one was killed', async () => {
+    const directory = await ownDirectory();
+    const owner = await startOwner(starter, directory);
+    await put(owner.url, ['a', 'b']);
+
+    owner.process.kill('SIGKILL');
+    await once(owner.process, 'exit');
+    const next = await started(startFresh(directory));
+    await put(next.url, ['c']);
+
+    expect(await count(next.url)).toBe(1);
+  });
+
+  test('does not begin anew where another one runs, and leaves what that one has', async () => {
+    const directory = await ownDirectory();
+    const server = await started(start(directory));
+    await put(server.url, ['a', 'b']);
+
+    await expect(startFresh(directory)).rejects.toThrow(`process ${process.pid} runs its server ${server.pid}`);
+
+    expect(await count(server.url)).toBe(2);
+    await server.stop();
+    expect(await count((await started(start(directory))).url)).toBe(2);
+  });
+
   test('tells what went wrong where it cannot start', async () => {
     const server = await started(start(await ownDirectory()));
 
@@ -118,6 +145,20 @@ test('a server that hangs is ended with its owner too', async () => {
   owner.process.kill('SIGKILL');
 
   await expect.poll(() => isAlive(owner.pid), { timeout: ENDED_MS }).toBe(false);
+});
+
+test('nothing is thrown away before the earlier server has ended: it may still write', async () => {
+  const directory = await ownDirectory();
+  const owner = await startOwner(kinds[0]?.starter ?? '', directory);
+  process.kill(owner.pid, 'SIGSTOP');
+  owner.process.kill('SIGKILL');
+  await once(owner.process, 'exit');
+
+  await started(startNats({ directory, fresh: true }));
+
+  // Ended, if not yet taken note of by whoever is its parent now.
+  const status = await readFile(`/proc/${owner.pid}/status`, 'utf8').catch(() => 'State: gone');
+  expect(status).toMatch(/^State:\s+(Z|gone)/m);
 });
 
 test('a pid file that names a process of somebody else is no obstacle', async () => {

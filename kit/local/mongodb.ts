@@ -5,21 +5,26 @@ import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { builtOnce, outputOf, programOnPath } from './cache.ts';
 import { freePort, isFree } from './free-port.ts';
-import { type LeashedServer, startLeashed } from './leash.ts';
+import { clearLeashed, type LeashedServer, startLeashed } from './leash.ts';
 import type { LocalServer } from './server.ts';
 
 export type MongodbOptions = {
   /** Keeps the data; left out: nothing is kept. */
   directory?: string | undefined;
+  /** Whether what is in the directory is thrown away first. Default false. */
+  fresh?: boolean;
   /** Left out: a free one. */
   port?: number;
 };
+
+const kinds = ['mongod', 'stand-in'] as const;
+type Kind = (typeof kinds)[number];
 
 /** A way to run a database, with what it needs found or built. */
 export type MongodbProgram = {
   choice: string;
   /** Each keeps its data in a folder of this name, because neither reads the other's. */
-  kind: 'mongod' | 'stand-in';
+  kind: Kind;
   /** Starts it in the directory; it keeps its data there, or only while it runs. */
   start(directory: string, port: number, keeps: boolean): Promise<LeashedServer>;
 };
@@ -34,9 +39,10 @@ const STAND_IN = join(import.meta.dirname, 'mongo-stand-in');
 const JAVA_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 /** Starts a database on 127.0.0.1. Rejects with what to install where there is none and none can be had. */
-export async function startMongodb({ directory, port }: MongodbOptions = {}): Promise<LocalServer> {
+export async function startMongodb({ directory, fresh = false, port }: MongodbOptions = {}): Promise<LocalServer> {
   const kept = directory === undefined ? undefined : resolve(directory);
-  const program = await mongodbProgram(kept === undefined ? undefined : await kindIn(kept));
+  const program = await mongodbProgram(kept === undefined || fresh ? undefined : await kindIn(kept));
+  if (kept !== undefined && fresh) await Promise.all(kinds.map((kind) => clearLeashed(kind, join(kept, kind))));
   const own = kept === undefined ? await mkdtemp(join(tmpdir(), 'causeway-mongodb-')) : join(kept, program.kind);
   await mkdir(own, { recursive: true });
   const tidy = async () => {
@@ -64,13 +70,13 @@ export async function startMongodb({ directory, port }: MongodbOptions = {}): Pr
 }
 
 /** A directory stays with the kind of server that began it: stock stands there, which no journal has. */
-async function kindIn(directory: string): Promise<MongodbProgram['kind'] | undefined> {
+async function kindIn(directory: string): Promise<Kind | undefined> {
   const names: string[] = await readdir(directory).catch(() => []);
   return names.includes('stand-in') ? 'stand-in' : names.includes('mongod') ? 'mongod' : undefined;
 }
 
 /** The first that there is: mongod on the PATH, one that was or can be downloaded, the stand-in built with Maven. */
-export async function mongodbProgram(kind?: MongodbProgram['kind']): Promise<MongodbProgram> {
+export async function mongodbProgram(kind?: Kind): Promise<MongodbProgram> {
   const found =
     (kind === 'stand-in' ? undefined : ((await installedMongod()) ?? (await downloadedMongod()))) ??
     (kind === 'mongod' ? undefined : await standIn());

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { builtOnce, outputOf, programOnPath } from './cache.ts';
 import { freePort, isFree } from './free-port.ts';
-import { startLeashed } from './leash.ts';
+import { clearLeashed, startLeashed } from './leash.ts';
 import type { LocalServer } from './server.ts';
 
 /** As in nats-server/go.mod, where its sum stands too. */
@@ -10,10 +10,13 @@ const VERSION = '2.15.2';
 /** The first that can reset a consumer. */
 const OLDEST = [2, 14] as const;
 const ATTEMPTS = 3;
+const SERVER = 'nats-server';
 
 export type NatsOptions = {
   /** Keeps the journals and the server's log. */
   directory: string;
+  /** Whether what is in the directory is thrown away first. Default false. */
+  fresh?: boolean;
   /** Left out: a free one. */
   port?: number;
   /** Whether a publish is acknowledged only once it is on disk. Default true. */
@@ -21,9 +24,15 @@ export type NatsOptions = {
 };
 
 /** Starts a broker with JetStream on 127.0.0.1. Rejects with what to install where there is none and none can be built. */
-export async function startNats({ directory, port, syncAlways = true }: NatsOptions): Promise<LocalServer> {
+export async function startNats({
+  directory,
+  fresh = false,
+  port,
+  syncAlways = true,
+}: NatsOptions): Promise<LocalServer> {
   const program = await natsProgram();
   const own = resolve(directory);
+  if (fresh) await clearLeashed(SERVER, own);
   for (let attempt = 1; ; attempt++) {
     const chosen = port || (await freePort());
     try {
@@ -40,7 +49,7 @@ async function startOn(directory: string, port: number, syncAlways: boolean, pro
   const portsDirectory = join(directory, 'ports');
   const configuration = join(directory, 'nats-server.conf');
   return startLeashed({
-    name: 'nats-server',
+    name: SERVER,
     directory,
     command: program,
     arguments: ['-c', configuration],
