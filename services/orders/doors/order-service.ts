@@ -19,10 +19,11 @@ import type { Projection } from '#kit/projection.ts';
 import type { Call } from '#kit/rpc/call.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
 import { uuidsIn } from '#kit/uuid.ts';
-import type { Address, CancelOrder, Order, OrderCommand, OrderLine } from '../domain/order.ts';
+import type { Address, CancelOrder, Order, OrderCommand } from '../domain/order.ts';
 import { causalOrder, type HistoryDocument, historyEvent, type PastEvent } from '../views/history/history-view.ts';
 import { listOrders } from '../views/orders/order-queries.ts';
 import { type OrderDocument, orderMessage } from '../views/orders/orders-view.ts';
+import { type Prices, pricedLines } from './priced-lines.ts';
 
 /** Order ids that are made from a customer and a request id (UUIDv5). The namespace is fixed for ever. */
 const orderIdOf = uuidsIn('6b0f3f3e-6f0c-5d0e-9b65-3a1f0d3c1f11');
@@ -33,14 +34,11 @@ export type OrderDoorParts = {
   handle(request: CommandRequest<OrderCommand>): Promise<CommandResult<Order>>;
   /** The order as its journal's leader knows it. */
   stateOf(orderId: string): Promise<Order | undefined>;
-  /** Names and prices by sku. */
-  prices: { get(sku: string): Promise<{ name: string; unitPrice: Price } | undefined> };
+  prices: Prices;
   orders: Projection<OrderDocument>;
   history: Projection<HistoryDocument>;
   watch(orderId: string, maySee: (customerId: string) => boolean, signal: AbortSignal): AsyncIterable<PastEvent>;
 };
-
-type Price = { currencyCode: string; units: number; nanos: number };
 
 /** OrderService: what clients ask for, turned into commands on orders and queries on views. */
 export function orderDoor({ handle, stateOf, prices, orders, history, watch }: OrderDoorParts): Door {
@@ -194,20 +192,6 @@ type Asked = Omit<CommandRequest<OrderCommand>, 'key' | 'command' | 'creates'>;
 /** The id of an order whose request names none. Without a request id, two requests are two orders. */
 function orderIdFrom(customerId: string, requestId: string): string {
   return requestId === '' ? randomUUID() : orderIdOf(`${customerId}\n${requestId}`);
-}
-
-async function pricedLines(
-  lines: readonly { sku: string; quantity: number }[],
-  prices: OrderDoorParts['prices'],
-): Promise<OrderLine[]> {
-  return Promise.all(
-    lines.map(async ({ sku, quantity }, index) => {
-      const item = await prices.get(sku);
-      if (item === undefined) throw invalid(`lines[${index}].sku`, `there is no item ${sku}`);
-      const { currencyCode, units, nanos } = item.unitPrice;
-      return { sku, name: item.name, quantity, unitPrice: { currencyCode, units: BigInt(units), nanos } };
-    }),
-  );
 }
 
 function address(shipTo: ShippingAddress | undefined): Address {
