@@ -1,5 +1,5 @@
 import type { Db } from 'mongodb';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { type Bank, keysOfPartition, noting, openBank, ownConnection, positionOf } from '#kit/testing/reacting.ts';
 import { type OwnServer, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { type AccountDocument, accountsView, ownDatabase, ownersOf, projectionOf } from '#kit/testing/viewing.ts';
@@ -57,7 +57,10 @@ async function processOf(bank: Bank, db: Db, broker?: Broker): Promise<Process> 
 /** Pays an amount into an account of each partition, and sees it in the view by way of each of these processes. */
 async function depositAndSee(bank: Bank, amount: number, processes: readonly Process[]): Promise<void> {
   const positions = await Promise.all(keys.map(async (key) => positionOf(bank, key, await bank.deposit(key, amount))));
-  await Promise.all(processes.map(({ view }) => view.reached(positions, AbortSignal.timeout(20_000))));
+  // Who asks while a partition is being taken over may be told to come again.
+  const see = ({ view }: Process) =>
+    vi.waitFor(() => view.reached(positions, AbortSignal.timeout(10_000)), { timeout: 20_000 });
+  await Promise.all(processes.map(see));
 }
 
 async function amountsIn({ view }: Process): Promise<(number[] | undefined)[]> {

@@ -200,6 +200,7 @@ test('an owner that slept cannot write over its successor', async () => {
         return { amounts: [...(document?.amounts ?? []), Number(data.amount)] };
       },
     }),
+    watchMs: 60_000,
   });
   void sleeper.own(allPartitions);
   await reached(sleeper, bank, 'anna', await bank.deposit('anna', 1));
@@ -209,6 +210,8 @@ test('an owner that slept cannot write over its successor', async () => {
   await reached(projection, bank, 'anna', last);
   const before = await projection.find('anna');
   const drained = sleeper.stop();
+  const isDrained = drained.then(() => 'drained');
+  expect(await Promise.race([isDrained, projection.find('anna').then(() => 'at work')])).toBe('at work');
   proxy.release('requests');
   await drained;
   expect(await projection.find('anna')).toEqual(before);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckPolicy,
+  type Consumer,
   type ConsumerConfig,
   type ConsumerInfo,
   type ConsumerMessages,
@@ -31,6 +32,7 @@ const ON_ITS_WAY_MS = 200;
 type FedLane = Lane & {
   /** The consumer's own sequence that the next message must have: another one says that somebody else got messages. */
   next: number;
+  puller: Consumer | undefined;
   messages: ConsumerMessages | undefined;
 };
 
@@ -121,10 +123,19 @@ export class ViewPartition<Document extends object> {
         this.#interrupted(error);
         if (performance.now() - began > GOOD_TURN_MS) wait = RETRY_MIN_MS;
         // Two that end each other's turns must not come back at the same time, again and again.
-        await delay(wait * (0.5 + Math.random()), undefined, { signal: stop }).catch(() => {});
-        wait = Math.min(wait * 2, RETRY_MAX_MS);
+        const isBack = await this.#pause(wait * (0.5 + Math.random()), stop);
+        wait = isBack ? RETRY_MIN_MS : Math.min(wait * 2, RETRY_MAX_MS);
       }
     }
+  }
+
+  /** Waits so long, or until the connection to the broker is back; answers whether that is why it goes on. */
+  async #pause(durationMs: number, stop: AbortSignal): Promise<boolean> {
+    const back = new AbortController();
+    const forget = this.#parts.broker.onReconnect(() => back.abort());
+    await delay(durationMs, undefined, { signal: AbortSignal.any([stop, back.signal]) }).catch(() => {});
+    forget();
+    return back.signal.aborted;
   }
 
   #interrupted(error: unknown): void {
@@ -151,7 +162,7 @@ export class ViewPartition<Document extends object> {
     try {
       const turn = await this.#begin(ending.signal, end);
       this.#turn = turn;
-      for (const lane of this.#lanes) await this.#pull(lane, turn);
+      await Promise.all(this.#lanes.map((lane) => this.#pull(lane, turn)));
       this.#problem = undefined;
       await this.#watch(turn);
       if (stop.aborted) return;
@@ -173,17 +184,15 @@ export class ViewPartition<Document extends object> {
     const { broker, store, consumer } = this.#parts;
     const { partition } = this;
     if (!broker.connected()) throw new UnavailableError('the broker is away');
-    const parked = await ParkedKeys.open(broker, consumer, partition);
-    // In this order: whoever finds another owner in a checkpoint has got nothing yet that was delivered after a reset.
+    // In this order: whoever finds another owner in a checkpoint has got nothing yet that was delivered after a reset,
+    // and what it parked without raising its checkpoint is delivered again.
     const claim = (await store.claim(randomUUID(), [partition])).get(partition);
     if (claim === undefined) throw new Error(`partition ${partition} was not claimed`);
     this.#lanes = this.#lanesFrom(claim.positions);
-    await Promise.all(
-      this.#lanes.map(async (lane) => {
-        await this.#ensureConsumer(lane);
-        await broker.manager.consumers.reset(lane.stream, lane.consumer, lane.position + 1);
-      }),
-    );
+    const [parked] = await Promise.all([
+      ParkedKeys.open(broker, consumer, partition),
+      ...this.#lanes.map((lane) => this.#resetConsumer(lane)),
+    ]);
     return { partition, claim, parked, ended, end };
   }
 
@@ -197,11 +206,19 @@ export class ViewPartition<Document extends object> {
       consumer,
       position: positions[stream] ?? 0,
       next: 1,
+      puller: undefined,
       messages: undefined,
     }));
   }
 
-  async #ensureConsumer({ stream, consumer, partition }: Lane): Promise<void> {
+  async #resetConsumer(lane: FedLane): Promise<void> {
+    const { broker } = this.#parts;
+    const info = await this.#ensureConsumer(lane);
+    await broker.manager.consumers.reset(lane.stream, lane.consumer, lane.position + 1);
+    lane.puller = broker.js.consumers.getConsumerFromInfo(info);
+  }
+
+  async #ensureConsumer({ stream, consumer, partition }: Lane): Promise<ConsumerInfo> {
     const { consumers } = this.#parts.broker.manager;
     const config: Partial<ConsumerConfig> = {
       durable_name: consumer,
@@ -215,24 +232,20 @@ export class ViewPartition<Document extends object> {
       max_ack_pending: PREFETCH * 4,
       ack_wait: 60_000_000_000,
     };
-    const isFresh = await consumers.add(stream, config).then(
-      // Whoever followed before has asked for messages, and would get the first ones. A consumer's end is told to it.
-      (info) => info.num_waiting === 0,
-      (error) => {
-        if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_DIFFERS) throw error;
-        // An older program's.
-        return false;
-      },
-    );
-    if (isFresh) return;
+    const found = await consumers.add(stream, config).catch((error) => {
+      if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_DIFFERS) throw error;
+      // An older program's.
+      return undefined;
+    });
+    // Whoever followed before has asked for messages, and would get the first ones. A consumer's end is told to it.
+    if (found?.num_waiting === 0) return found;
     // How far the view has come is not the consumer's business, so it can be made anew.
     await consumers.delete(stream, consumer);
-    await consumers.add(stream, config);
+    return await consumers.add(stream, config);
   }
 
   async #pull(lane: FedLane, turn: Turn): Promise<void> {
-    const consumer = await this.#parts.broker.js.consumers.get(lane.stream, lane.consumer);
-    lane.messages = await consumer.consume({
+    lane.messages = await lane.puller?.consume({
       max_messages: PREFETCH,
       // Otherwise a consumer that was deleted is waited for without end.
       abort_on_missing_resource: true,
@@ -249,7 +262,7 @@ export class ViewPartition<Document extends object> {
         this.#parts.writer.add({ turn, lane, message });
       },
     });
-    void lane.messages.closed().then((error) => turn.end(error ?? new Error(`consumer ${lane.consumer} was closed`)));
+    void lane.messages?.closed().then((error) => turn.end(error ?? new Error(`consumer ${lane.consumer} was closed`)));
   }
 
   /** Ends the turn where the partition was dropped or taken over, though no event comes, and where messages stay away. */

@@ -130,6 +130,7 @@ describe.each<['is gone' | 'does not answer', () => Promise<void>, () => Promise
 test.each(both)(
   'who watches an order at the $door door misses nothing while the connection is lost',
   async (client) => {
+    await expect.poll(() => readiness(platform), { timeout: 10_000 }).toBe(200);
     const parts = await openTestParts('orders', { natsUrl: nats.url, mongodbUri: platform.mongodbUri });
     const commands = new CommandHandler(new Journal(ordersJournal, parts.broker), orderAggregate, parts.personalData);
     const { orderId } = await alice.place();

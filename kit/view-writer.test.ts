@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test, vi } from 'vitest';
+import { keysOfPartition, openBank } from '#kit/testing/reacting.ts';
+import { sharedMongoUri, sharedNatsUrl } from '#kit/testing/servers.ts';
+import { type AccountDocument, accountsView, ownDatabase } from '#kit/testing/viewing.ts';
+import { ParkedKeys } from './parked-keys.ts';
+import { silent } from './telemetry/logging.ts';
+import type { View } from './view.ts';
+import { SupersededError, ViewStore } from './view-store.ts';
+import { type Turn, ViewWriter } from './view-writer.ts';
+
+test('a partition that somebody else has taken leaves a batch, and the others of the batch are written', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const db = ownDatabase(sharedMongoUri());
+  const view = accountsView(bank) as View<AccountDocument>;
+  const store = new ViewStore(view, db);
+  const consumer = `${bank.service}-accounts_v1`;
+  const shown: number[] = [];
+  const parts = { logger: silent, personalData: { find: async () => undefined } };
+  const writer = new ViewWriter(view, consumer, store, parts, ({ partition }) => void shown.push(partition));
+  const claims = await store.claim(randomUUID(), [3, 5]);
+  const ends = new Map<number, unknown>();
+  const turns = await Promise.all(
+    [...claims].map(async ([partition, claim]): Promise<Turn> => {
+      const ending = new AbortController();
+      const end = (reason: unknown) => {
+        ends.set(partition, reason);
+        ending.abort(reason);
+      };
+      return {
+        partition,
+        claim,
+        parked: await ParkedKeys.open(bank.broker, consumer, partition),
+        ended: ending.signal,
+        end,
+      };
+    }),
+  );
+  const keys = turns.map(({ partition }) => keysOfPartition(partition, 1)[0] ?? '');
+  for (const key of keys) await bank.deposit(key, 1);
+  await store.claim(randomUUID(), [3]);
+
+  const messages = await (await bank.broker.js.consumers.get(bank.journal.stream)).fetch({ max_messages: 2 });
+  let index = 0;
+  const taken = await Array.fromAsync(messages);
+  for (const turn of turns) {
+    const message = taken[index++];
+    if (message === undefined) throw new Error('two messages were to come');
+    const lane = { stream: bank.journal.stream, partition: turn.partition, consumer, position: 0 };
+    writer.add({ turn, lane, message });
+  }
+  const [theirs = '', ours = ''] = keys;
+  await vi.waitFor(() => expect(shown).toEqual([5]));
+  expect([...ends]).toEqual([[3, expect.any(SupersededError)]]);
+  const documents = db.collection<{ _id: string }>('accounts_v1');
+  expect(await documents.findOne({ _id: ours })).toMatchObject({ amounts: [1] });
+  expect(await documents.findOne({ _id: theirs })).toBeNull();
+});
