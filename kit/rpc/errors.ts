@@ -30,9 +30,20 @@ const DETAILS_HEADER = 'grpc-status-details-bin';
 const DOMAIN = 'causeway';
 const RETRY_AFTER_OUTAGE_MS = 1_000;
 
-/** What a caller is told of an error. Whatever nobody foresaw becomes INTERNAL; the caller sees neither stack nor cause. */
+/**
+ * An error travels in trailers, of which clients read 8 KiB, and there bytes become longer: three for one in a message,
+ * four for three in the details. With these bounds the largest error is about 6 KiB.
+ */
+const MESSAGE_BYTES = 400;
+const TEXT_BYTES = 150;
+const LISTED = 10;
+
+/**
+ * What a caller is told of an error, as short as it has to be. Whatever nobody foresaw becomes INTERNAL; the caller sees
+ * neither stack nor cause.
+ */
 export function callErrorOf(error: unknown): CallError {
-  if (error instanceof CallError) return error;
+  if (error instanceof CallError) return bounded(error);
   if (isOutage(error)) {
     return new CallError('UNAVAILABLE', 'a part of the platform is away, try again', {
       reason: 'DEPENDENCY_AWAY',
@@ -41,6 +52,38 @@ export function callErrorOf(error: unknown): CallError {
     });
   }
   return new CallError('INTERNAL', 'internal error', { cause: error });
+}
+
+function bounded(error: CallError): CallError {
+  const { violations, metadata } = error.details;
+  return new CallError(error.code, cut(error.message, MESSAGE_BYTES), {
+    ...error.details,
+    ...(violations === undefined
+      ? {}
+      : {
+          violations: violations.slice(0, LISTED).map(({ field, description }) => ({
+            field: cut(field, TEXT_BYTES),
+            description: cut(description, TEXT_BYTES),
+          })),
+        }),
+    ...(metadata === undefined
+      ? {}
+      : {
+          metadata: Object.fromEntries(
+            Object.entries(metadata)
+              .slice(0, LISTED)
+              .map(([name, value]) => [name, cut(value, TEXT_BYTES)]),
+          ),
+        }),
+  });
+}
+
+/** The text, or its beginning; without halves of characters, which can't be sent. */
+function cut(text: string, maxBytes: number): string {
+  if (text.length * 3 <= maxBytes) return text.toWellFormed();
+  const bytes = Buffer.from(text.slice(0, maxBytes + 1));
+  if (bytes.length <= maxBytes) return bytes.toString();
+  return `${new TextDecoder().decode(bytes.subarray(0, maxBytes - 3), { stream: true })}...`;
 }
 
 type Detail = { desc: DescMessage; value: MessageShape<DescMessage> };

@@ -1,6 +1,6 @@
 import { Code, ConnectError, createContextKey, type HandlerContext } from '@connectrpc/connect';
 import { invalid } from '../errors.ts';
-import { connectError } from './errors.ts';
+import { callErrorOf, connectError } from './errors.ts';
 
 const isUnderstood = createContextKey(false);
 
@@ -22,7 +22,7 @@ export function explainMalformed(context: HandlerContext): void {
     if (error.code !== Code.Internal && error.code !== Code.InvalidArgument) return;
     const said = error.code === Code.InvalidArgument ? `: ${error.rawMessage}` : '';
     const description = `the request is not an encoded ${method.input.typeName}${said}`;
-    const { code, message, rawMessage, details } = connectError(invalid(method.input.name, description));
+    const { code, message, rawMessage, details } = connectError(callErrorOf(invalid(method.input.name, description)));
     Object.assign(error, { code, message, rawMessage, details });
   };
   signal.addEventListener('abort', explain, { once: true });

@@ -99,6 +99,7 @@ def main(address, token):
                     "read": read["order"],
                     "events": watched(client, order_id),
                     "wrong": refused(client, "PlaceOrder", order(quantity=0)),
+                    "many_wrong": refused(client, "PlaceOrder", {**order(quantity=1), "lines": [{}] * 100}),
                     "unknown": refused(client, "GetOrder", {"orderId": str(uuid.uuid4())}),
                 },
                 indent=2,
