@@ -45,8 +45,9 @@ export async function startStack(
   const mongodb = await startMongodb({ directory: join(directory, 'mongodb') });
   started.add('database', mongodb.stop);
   const grpcPort = await freePort();
+  const startWords = await wordsOfStart();
   const start = () =>
-    startProgram(directory, 'platform', [...nodeOptions, 'gateway/start.ts'], 'Causeway is ready', {
+    startProgram(directory, 'platform', [...nodeOptions, ...startWords], 'Causeway is ready', {
       NATS_URL: nats.url,
       MONGODB_URI: mongodb.url,
       GATEWAY_GRPC_PORT: String(grpcPort),
@@ -75,6 +76,12 @@ export async function startStack(
       return { platform: ofPlatform ?? 0, broker: ofBroker ?? 0, database: ofDatabase ?? 0 };
     },
   };
+}
+
+/** What `npm start` runs, with its options. */
+export async function wordsOfStart(): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'));
+  return scripts.start.split(' ').slice(1);
 }
 
 /** Runs a program of this project until it is stopped, or until this process ends. */

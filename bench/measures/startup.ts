@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Measurement } from '../bench.ts';
 import { figure } from '../figures.ts';
-import { startProgram } from '../stack.ts';
+import { startProgram, wordsOfStart } from '../stack.ts';
 import { median } from '../statistics.ts';
 
 /** How long `npm start` takes until an order can be placed, on an empty data directory, with servers of its own. */
@@ -14,7 +14,7 @@ export const startup: Measurement = {
       const platform = await startProgram(
         join(directory, String(start)),
         'platform',
-        ['gateway/start.ts'],
+        await wordsOfStart(),
         'Causeway is ready',
         { GATEWAY_GRPC_PORT: '0', GATEWAY_HTTP_PORT: '0' },
       );

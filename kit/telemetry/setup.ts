@@ -15,6 +15,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import { ATTR_SERVICE_NAME } from '@opentelemetry/semantic-conventions';
+import { observeProcess } from './process-metrics.ts';
 
 export type TelemetrySettings = {
   serviceName: string;
@@ -74,10 +75,12 @@ export function startTelemetry({ serviceName, otlpEndpoint, traceRatio }: Teleme
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   trace.setGlobalTracerProvider(tracers);
   metrics.setGlobalMeterProvider(meters);
+  const endObserving = observeProcess();
   return {
     serveMetrics: (request, response) => prometheus.getMetricsRequestHandler(request, response),
     // A receiver that is away must not keep a process from ending.
     stop: async () => {
+      endObserving();
       await Promise.allSettled([tracers.shutdown(), meters.shutdown({ timeoutMillis: EXPORT_TIMEOUT_MS })]);
     },
   };

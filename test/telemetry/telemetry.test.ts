@@ -178,6 +178,9 @@ describe('/metrics', () => {
     expect(seriesIn(text, 'messaging_client_consumed_messages_total', consumed)).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_projection_delay_count', { view: 'orders' })).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_stream_bytes', { stream: 'ORDERS' })).toBeGreaterThan(0);
+    expect(seriesIn(text, 'process_memory_usage', {})).toBeGreaterThan(1_000_000);
+    expect(seriesIn(text, 'process_cpu_time_total', {})).toBeGreaterThan(0);
+    expect(seriesIn(text, 'nodejs_eventloop_delay_p99', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_stream_bytes_limit', { stream: 'ORDERS' })).toBeGreaterThan(1_000_000);
     for (const consumer of ['orders-orders_v1-0', 'orders-history_v1-7']) {
       expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'ORDERS', consumer })).toBe(0);
