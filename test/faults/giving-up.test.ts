@@ -18,12 +18,16 @@ const { placeOrder, getOrder } = OrderService.method;
 describe.each(both)('a client that gives up, at the $door door,', (client: Client) => {
   test('gets DEADLINE_EXCEEDED, and what was committed stays committed', async () => {
     const orders = Array.from({ length: 60 }, () => anOrder());
+    const place = (list: typeof orders) =>
+      Promise.allSettled(list.map((order, index) => client.call(placeOrder, order, { timeoutMs: 1 + (index % 20) })));
 
-    const outcomes = await Promise.allSettled(
-      orders.map((order, index) => client.call(placeOrder, order, { timeoutMs: 1 + (index % 20) })),
-    );
+    // The first half can't have its answers in time. The other half has them or not, as it happens.
+    proxy.hold('answers');
+    const late = await place(orders.slice(0, 30)).finally(() => proxy.release('answers'));
+    const outcomes = [...late, ...(await place(orders.slice(30)))];
 
     const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+    expect(late.filter(({ status }) => status === 'rejected')).toHaveLength(30);
     for (const each of refused) expect(each).toMatchObject({ name: 'Refused', code: 'DEADLINE_EXCEEDED' });
     const again = await Promise.all(orders.map((order) => client.call(placeOrder, order)));
     expect(again.every(({ version }) => version === 1n)).toBe(true);
@@ -51,15 +55,21 @@ describe.each(both)('a client that gives up, at the $door door,', (client: Clien
   test('by going away leaves nothing undone: the order is there or not, and once after it was tried again', async () => {
     const orders = Array.from({ length: 60 }, () => anOrder());
 
-    await Promise.allSettled(
-      orders.map(async (order, index) => {
-        const away = new AbortController();
-        const call = client.call(placeOrder, order, { signal: away.signal });
-        setTimeout(() => away.abort(), index % 15);
-        return call;
-      }),
-    );
+    const placeAndGoAway = (list: typeof orders) =>
+      Promise.allSettled(
+        list.map(async (order, index) => {
+          const away = new AbortController();
+          const call = client.call(placeOrder, order, { signal: away.signal });
+          setTimeout(() => away.abort(), index % 15);
+          return call;
+        }),
+      );
 
+    proxy.hold('answers');
+    const unanswered = await placeAndGoAway(orders.slice(0, 30)).finally(() => proxy.release('answers'));
+    await placeAndGoAway(orders.slice(30));
+
+    expect(unanswered.filter(({ status }) => status === 'rejected')).toHaveLength(30);
     const again = await Promise.all(orders.map((order) => client.call(placeOrder, order)));
     expect(again.every(({ version }) => version === 1n)).toBe(true);
     const events = await eventsByOrder(nats.url);
