@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type DescField, type DescMessage, getOption, toBinary } from '@bufbuild/protobuf';
 import { credentials, Client as GrpcClient, Metadata } from '@grpc/grpc-js';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
+import { field as rulesOf } from '#gen/buf/validate/validate_pb.js';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { OrderService, PlaceOrderRequestSchema } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { DEVELOPMENT_KEY } from '#kit/rpc/identity.ts';
@@ -77,6 +78,26 @@ describe.each(alice)('at the $door door', (client) => {
     });
 
     expect(Object.keys(refused.fields).sort()).toEqual(['email', 'lines[0].quantity', 'request_id']);
+  });
+
+  test.each([20, 100])('of %i empty lines, ten fields are named and the rest is counted', async (count) => {
+    const refused = await place({ lines: Array.from({ length: count }, () => ({})) });
+
+    expect(refused.code).toBe('INVALID_ARGUMENT');
+    expect(Object.keys(refused.fields)).toHaveLength(10);
+    expect(refused.message).toMatch(new RegExp(`^lines\\[0\\].sku: .*; and ${2 * count - 3} more$`));
+  });
+
+  test('a megabyte of empty lines is INVALID_ARGUMENT for their number alone, and the next caller is heard', async () => {
+    // At the gRPC door two bytes a line, at the other one three.
+    const count = client.door === 'gRPC' ? 500_000 : 300_000;
+
+    const refused = place({ lines: Array.from({ length: count }, () => ({})) });
+
+    const [{ code, fields, message }, placed] = await Promise.all([refused, ordersOf(client).place()]);
+    expect({ code, fields: Object.keys(fields) }).toEqual({ code: 'INVALID_ARGUMENT', fields: ['lines'] });
+    expect(message.length).toBeLessThan(100);
+    expect(placed).toMatchObject({ version: 1n });
   });
 
   test('the largest order that the contract allows is taken, and can be cancelled', async () => {
@@ -254,7 +275,8 @@ describe.each(operators)('an operator at the $door door', (client) => {
 
 describe('a token', () => {
   const key = (secret: string) => new TextEncoder().encode(secret);
-  const claims = (role?: string) =>
+  const claims = (role?: string) => withoutEnd(role).setExpirationTime('1h');
+  const withoutEnd = (role?: string) =>
     new SignJWT(role === undefined ? {} : { role }).setProtectedHeader({ alg: 'HS256' });
   const bad: Record<string, { reason: string; authorization: () => Promise<string> | string }> = {
     'that is missing': { reason: 'TOKEN_MISSING', authorization: () => '' },
@@ -271,7 +293,13 @@ describe('a token', () => {
     },
     'signed with nothing (alg: none)': {
       reason: 'TOKEN_INVALID',
-      authorization: () => `Bearer ${new UnsecuredJWT({ role: 'operator' }).setSubject('alice').encode()}`,
+      authorization: () =>
+        `Bearer ${new UnsecuredJWT({ role: 'operator' }).setSubject('alice').setExpirationTime('1h').encode()}`,
+    },
+    'that never expires': {
+      reason: 'TOKEN_INVALID',
+      authorization: async () =>
+        `Bearer ${await withoutEnd('customer').setSubject('alice').sign(key(DEVELOPMENT_KEY))}`,
     },
     'without a role': {
       reason: 'TOKEN_INVALID',
@@ -374,6 +402,22 @@ describe('what is no message', () => {
     });
 
     expect(response.status).toBe(415);
+  });
+});
+
+describe('every list in a request', () => {
+  const listsIn = ({ fields }: DescMessage): DescField[] =>
+    fields.flatMap((field) => [
+      ...(field.fieldKind === 'list' || field.fieldKind === 'map' ? [field] : []),
+      ...('message' in field && field.message !== undefined ? listsIn(field.message) : []),
+    ]);
+  const lists = [OrderService, InventoryService].flatMap(({ methods }) =>
+    methods.flatMap(({ input }) => listsIn(input)),
+  );
+
+  test.each(lists.map((list) => [list.toString(), list] as const))('is bounded by the contract: %s', (_, list) => {
+    const { type } = getOption(list, rulesOf);
+    expect(type.case === 'repeated' ? Number(type.value.maxItems) : 0).toBeGreaterThan(0);
   });
 });
 

@@ -19,11 +19,11 @@ program
   .requiredOption('--subject <id>', "whom it stands for; a customer's subject is the customer id")
   .option('--expires <duration>', 'how long it is good for, such as 15m, 12h or 30d', '30d')
   .action(async ({ role, subject, expires }: { role: Caller['role']; subject: string; expires: string }) => {
-    const { secret } = identitySettings(readSettings(platformSettings, process.env));
+    const { secret, ...origin } = identitySettings(readSettings(platformSettings, process.env));
     if (secret === undefined) {
       throw new SettingsError('tokens are checked with AUTH_JWKS_URL; only its issuer can make them');
     }
-    process.stdout.write(`${await signToken({ subject, role }, secret, expires)}\n`);
+    process.stdout.write(`${await signToken({ subject, role }, secret, expires, origin)}\n`);
   });
 
 try {

@@ -66,7 +66,7 @@ export class Pipeline {
   ): Promise<Answer> {
     const observed = this.#observe(method, incoming);
     try {
-      const answer = await observed.run(async () => endedBy(carryOut(await this.#admit(incoming)), incoming));
+      const answer = await observed.run(() => endedBy(this.#admit(incoming).then(carryOut), incoming));
       observed.end('OK');
       return answer;
     } catch (error) {
@@ -82,7 +82,7 @@ export class Pipeline {
     const observed = this.#observe(method, incoming);
     let answers: AsyncIterator<Answer> | undefined;
     try {
-      const call = await observed.run(() => this.#admit(incoming));
+      const call = await observed.run(() => endedBy(this.#admit(incoming), incoming));
       const opened = observed.run(() => carryOut(call)[Symbol.asyncIterator]());
       answers = opened;
       for (;;) {
@@ -104,6 +104,8 @@ export class Pipeline {
     const authorization = incoming.header('authorization');
     const caller = await this.#parts.identity.authenticate(authorization);
     await this.#parts.limit.admit(caller.subject);
+    // To find out who calls may have taken until nobody waits any more.
+    if (incoming.signal.aborted) throw whyEnded(incoming);
     const { correlationId, signal, deadline } = incoming;
     return { caller, authorization: authorization ?? '', correlationId, signal, deadline };
   }
