@@ -6,30 +6,27 @@ import type { GatewaySettings } from './settings.ts';
 const CUSTOMER = 'alice';
 const TOKEN_LIFE = '30d';
 
-/** What `npm start` says when it is ready: the addresses, and two calls to paste. */
+/** What `npm start` says when it is ready: the addresses, and with the development key two calls to paste. */
 export async function welcome(
   settings: GatewaySettings & PlatformSettings,
   { grpcPort, httpPort }: { grpcPort: number; httpPort: number },
 ): Promise<string> {
   const secure = settings.tlsCertificate !== undefined;
-  const host = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host;
+  const host = reachable(settings.host);
   const http = `${secure ? 'https' : 'http'}://${host}:${httpPort}`;
   const grpc = `${secure ? 'https' : 'http'}://${host}:${grpcPort}`;
-  const { secret } = identitySettings(settings);
   const lines = [
     `gRPC      ${host}:${grpcPort}${secure ? ' (TLS)' : ''}`,
     `HTTP      ${http} (Connect, gRPC-Web, JSON; /readyz, /metrics)`,
   ];
-  // Where tokens are checked by somebody else's keys, none can be made here.
-  if (secret === undefined)
-    return `${[...lines, '', 'Causeway is ready. Tokens come from AUTH_JWKS_URL.', ''].join('\n')}\n`;
-  const token = await signToken({ subject: CUSTOMER, role: 'customer' }, secret, TOKEN_LIFE);
-  if (secret === DEVELOPMENT_KEY) {
-    lines.push('tokens    checked with the development key, which everybody knows: for trying things only');
-  }
+  const { secret, ...origin } = identitySettings(settings);
+  if (secret !== DEVELOPMENT_KEY)
+    return `${[...lines, '', `Causeway is ready. ${tokensFrom(secret)}`, ''].join('\n')}\n`;
+  const token = await signToken({ subject: CUSTOMER, role: 'customer' }, secret, TOKEN_LIFE, origin);
   const orderId = randomUUID();
   return `${[
     ...lines,
+    'tokens    checked with the development key, which everybody knows: for trying things only',
     '',
     `Causeway is ready. Place an order as ${CUSTOMER}, over HTTP:`,
     '',
@@ -40,6 +37,20 @@ export async function welcome(
     bufCurl(grpc, token, orderId, secure),
     '',
   ].join('\n')}\n`;
+}
+
+/** A token that is good does not belong into a log: with a secret, whoever has that makes one. */
+function tokensFrom(secret: string | undefined): string {
+  return secret === undefined
+    ? 'Tokens come from the issuer behind AUTH_JWKS_URL.'
+    : 'A token for AUTH_SECRET: npm run -s causeway -- token --role customer --subject ID';
+}
+
+/** Where a caller on this machine finds what listens on this address. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 function curl(address: string, token: string, orderId: string): string {
