@@ -1,5 +1,5 @@
 /**
- * Adds the example of an event type to the golden corpus: `node test/golden/add.ts TYPE KEY 'JSON' ['note']`, where
+ * Adds the example of an event type to the golden corpus: `npm run golden -- TYPE KEY 'JSON' ['note']`, where
  * JSON is what the event says. Never changes what is there.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { type GoldenExample, goldenTypes, takeExample } from './corpus.ts';
 
 const [typeName, key, json, note = 'as first published'] = process.argv.slice(2);
 if (typeName === undefined || key === undefined || json === undefined) {
-  process.stderr.write("usage: node test/golden/add.ts TYPE KEY 'JSON' ['note']\n");
+  process.stderr.write("usage: npm run golden -- TYPE KEY 'JSON' ['note']\n");
   process.exit(2);
 }
 const file = new URL(`./events/${typeName}.json`, import.meta.url);

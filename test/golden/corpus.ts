@@ -1,8 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { create, type DescMessage, fromJson, type JsonValue, type MessageShape } from '@bufbuild/protobuf';
-import { file_causeway_inventory_v1_events } from '#gen/causeway/inventory/v1/events_pb.js';
-import { file_causeway_orders_v1_events } from '#gen/causeway/orders/v1/events_pb.js';
-import { EventTypes, eventsIn } from '#kit/event.ts';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  create,
+  type DescFile,
+  type DescMessage,
+  fromJson,
+  type JsonValue,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { EventTypes, eventsIn, type Upcaster } from '#kit/event.ts';
 import { DataKey, sealed } from '#kit/personal-data.ts';
 
 /**
@@ -19,18 +24,40 @@ export type GoldenExample = {
   says: JsonValue;
 };
 
-/** Every type that the platform publishes today. A new contract file is added here. */
-export const publishedTypes: DescMessage[] = [
-  ...eventsIn(file_causeway_orders_v1_events),
-  ...eventsIn(file_causeway_inventory_v1_events),
-];
+/** What an aggregate reads of its journal. */
+export type Reader = { name: string; events: Record<string, DescMessage>; upcasters?: readonly Upcaster[] };
+
+const root = new URL('../../', import.meta.url);
+
+/** Every type that the platform publishes today: whatever any contract file of events has. */
+export const publishedTypes: DescMessage[] = (await Promise.all(eventFiles().map(contractOf))).flatMap(eventsIn);
+
+/** Every aggregate that any service has. */
+export const readers: Reader[] = (
+  await Promise.all(
+    globSync('services/*/adapters/*-aggregate.ts', { cwd: root }).map((path) => import(new URL(path, root).href)),
+  )
+).flatMap((module) => Object.values<Reader>(module).filter((each) => each.events !== undefined));
 
 export const goldenTypes = new EventTypes(publishedTypes);
 
 /** The key that all examples are sealed with. */
 export const goldenKey = new DataKey('Z29sZGVu.1', Buffer.alloc(32, 'golden'));
 
-const directory = new URL('./events/', import.meta.url);
+/** Where the examples are, in the repository. */
+export const GOLDEN_FOLDER = 'test/golden/events';
+
+const directory = new URL(`${GOLDEN_FOLDER}/`, root);
+
+function eventFiles(): string[] {
+  return globSync('causeway/*/v*/events.proto', { cwd: new URL('proto/', root) }).sort();
+}
+
+/** A contract file, from what was generated of it. */
+async function contractOf(path: string): Promise<DescFile> {
+  const generated = await import(new URL(`gen/${path.replace(/\.proto$/, '_pb.js')}`, root).href);
+  return generated[`file_${path.replace(/\.proto$/, '').replaceAll('/', '_')}`];
+}
 
 /** The examples of every type, by its wire name. */
 export function goldenExamples(): Map<string, GoldenExample[]> {
