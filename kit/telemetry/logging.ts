@@ -1,6 +1,7 @@
 import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { currentSubject } from './correlation.ts';
+import { describedError } from './described-error.ts';
 
 /** What is used of a logger: fields first, then a sentence. */
 export type Logger = {
@@ -30,6 +31,7 @@ export function createLogger(
       base: { service: name },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: (error: unknown) => describedError(error) },
       redact: { paths: REDACTED.flatMap((field) => [field, `*.${field}`]), censor: '[redacted]' },
       mixin: () => {
         const span = trace.getActiveSpan()?.spanContext();

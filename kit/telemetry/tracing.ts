@@ -12,6 +12,7 @@ import {
   TraceFlags,
   trace,
 } from '@opentelemetry/api';
+import { describedError } from './described-error.ts';
 
 /** What a span is made with. Names and attributes follow the semantic conventions of OpenTelemetry. */
 export type SpanWords = {
@@ -39,8 +40,11 @@ export async function inSpan<Result>(
   try {
     return await context.with(trace.setSpan(parent, span), run);
   } catch (error) {
-    if (span.isRecording()) span.recordException(error instanceof Error ? error : String(error));
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+    if (span.isRecording()) {
+      const { type: name, message, stack } = describedError(error);
+      span.recordException({ name, message, ...(stack === undefined ? {} : { stack }) });
+      span.setStatus({ code: SpanStatusCode.ERROR, message });
+    }
     throw error;
   } finally {
     span.end();
