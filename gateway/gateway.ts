@@ -14,6 +14,10 @@ import { type GatewaySettings, tlsFiles } from './settings.ts';
 
 /** Larger requests are refused; the largest order has a tenth of it. */
 const MAX_REQUEST_BYTES = 1024 ** 2;
+/** Each holds memory and a subscription for as long as its caller likes. */
+const STREAMS_PER_CALLER = 64;
+/** Also of those who need no token, such as who watches the health; a busy client has some hundreds at a time. */
+const MAX_CALLS_PER_CONNECTION = 1_000;
 
 export type GatewayParts = {
   /** What is behind it, in this process or in others. */
@@ -34,7 +38,8 @@ export async function startGateway(
   started: Started,
 ): Promise<{ grpcPort: number; httpPort: number }> {
   const identity = new Identity(identitySettings(settings));
-  const pipeline = new Pipeline({ identity, limit: callLimit(settings.rateLimit), logger });
+  const limit = callLimit({ perSecond: settings.rateLimit, streamsPerCaller: STREAMS_PER_CALLER });
+  const pipeline = new Pipeline({ identity, limit, logger });
   const common = {
     host: settings.host,
     tls: tlsFiles(settings),
@@ -42,7 +47,11 @@ export async function startGateway(
     registry: eventRegistry,
     health,
   };
-  const grpc = await startGrpcServer(doors, pipeline, { ...common, port: settings.grpcPort });
+  const grpc = await startGrpcServer(doors, pipeline, {
+    ...common,
+    port: settings.grpcPort,
+    maxCallsPerConnection: MAX_CALLS_PER_CONNECTION,
+  });
   started.add('the gRPC door', grpc.stop);
   const http = await startHttpServer(doors, pipeline, {
     ...common,

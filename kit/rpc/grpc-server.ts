@@ -26,6 +26,8 @@ export type GrpcServerOptions = {
   port: number;
   /** Larger requests are refused with RESOURCE_EXHAUSTED before they are read. */
   maxRequestBytes: number;
+  /** Calls at a time on one connection, anybody's; more wait at the client. Left out: any number. */
+  maxCallsPerConnection?: number;
   /** Paths of a certificate chain and its key, PEM. */
   tls?: { certificate: string; key: string } | undefined;
   /** Types that may stand in a google.protobuf.Any: for JSON, and for those who ask by reflection. */
@@ -64,6 +66,9 @@ export async function startGrpcServer(
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     // Nobody asks for the library's own statistics of each call and stream.
     'grpc.enable_channelz': 0,
+    ...(options.maxCallsPerConnection === undefined
+      ? {}
+      : { 'grpc.max_concurrent_streams': options.maxCallsPerConnection }),
   });
   const stopping = new AbortController();
   const calls: Calls = { atHand: 0 };

@@ -81,8 +81,12 @@ export class Pipeline {
   ): AsyncGenerator<Answer> {
     const observed = this.#observe(method, incoming);
     let answers: AsyncIterator<Answer> | undefined;
+    let close = () => {};
     try {
       const call = await observed.run(() => endedBy(this.#admit(incoming), incoming));
+      close = this.#parts.limit.open(call.caller.subject);
+      // Also where nobody asks for the next answer any more.
+      incoming.signal.addEventListener('abort', close, { once: true });
       const opened = observed.run(() => carryOut(call)[Symbol.asyncIterator]());
       answers = opened;
       for (;;) {
@@ -94,6 +98,7 @@ export class Pipeline {
     } catch (error) {
       throw observed.failed(error);
     } finally {
+      close();
       observed.end('CANCELLED');
       // Not awaited: what the generator waits for may never come, and its signal has told it that nobody reads on.
       void answers?.return?.().catch(() => {});
@@ -103,7 +108,7 @@ export class Pipeline {
   async #admit(incoming: Incoming): Promise<Call> {
     const authorization = incoming.header('authorization');
     const caller = await this.#parts.identity.authenticate(authorization);
-    await this.#parts.limit.admit(caller.subject);
+    this.#parts.limit.admit(caller.subject);
     // To find out who calls may have taken until nobody waits any more.
     if (incoming.signal.aborted) throw whyEnded(incoming);
     const { correlationId, signal, deadline } = incoming;

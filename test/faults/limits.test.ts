@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { connect, type Settings } from 'node:http2';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { all, connectClient, grpcAs, ordersOf, type Refused, refusal } from '../clients.ts';
 import { bearer, testPlatform } from '../platform.ts';
@@ -41,5 +43,59 @@ describe(`with RATE_LIMIT=${PER_SECOND}`, () => {
 
     expect(await refusal(connectClient(platform, '').call(listItems, {}))).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect((await (await grpcAs(platform, 'carol')).call(listItems, {})).items).toHaveLength(5);
+  });
+});
+
+describe('of streams', () => {
+  test('a caller has 64 open at both doors together; one more is refused until it gives one up', async () => {
+    const { grpc, http } = await testPlatform();
+    const doors = { grpc, http };
+    const eve = [await grpcAs(doors, 'eve'), connectClient(doors, await bearer('eve'))].map(ordersOf);
+    const { orderId } = await ordersOf(await grpcAs(doors, 'eve')).place();
+    const watching = new Set<AbortController>();
+    const watch = async (door: (typeof eve)[number] | undefined) => {
+      const caller = new AbortController();
+      watching.add(caller);
+      const events = door?.watch(orderId, { signal: caller.signal })[Symbol.asyncIterator]();
+      await events?.next();
+      // Held open: what comes next never does, and ends with the test.
+      events?.next().catch(() => {});
+    };
+    onTestFinished(() => {
+      for (const caller of watching) caller.abort();
+    });
+    await Promise.all(Array.from({ length: 64 }, (_, index) => watch(eve[index % 2])));
+
+    for (const door of eve) {
+      expect(await refusal(all(door.watch(orderId)))).toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        reason: 'TOO_MANY_STREAMS',
+      });
+      expect(await door.get(orderId)).toMatchObject({ orderId });
+    }
+    const bob = ordersOf(await grpcAs(doors, 'bob'));
+    expect(await refusal(all(bob.watch(orderId)))).toMatchObject({ code: 'NOT_FOUND' });
+
+    const [byGrpc, byConnect] = watching;
+    for (const [index, caller] of [byGrpc, byConnect].entries()) {
+      caller?.abort();
+      await expect
+        .poll(() =>
+          watch(eve[index]).then(
+            () => 'watches',
+            (error: Refused) => error.reason,
+          ),
+        )
+        .toBe('watches');
+    }
+  });
+
+  test('one connection has 1,000 calls at a time, of whatever kind', async () => {
+    const session = connect(`http://${platform.grpc}`);
+    onTestFinished(() => session.destroy());
+
+    const [settings] = (await once(session, 'remoteSettings')) as [Settings];
+
+    expect(settings.maxConcurrentStreams).toBe(1_000);
   });
 });
