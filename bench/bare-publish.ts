@@ -18,7 +18,7 @@ const SERVICE = 'replay';
 const [url = '', stream = '', sequence = '', count = '', inFlight = ''] = process.argv.slice(2);
 const broker = await connectBroker({ url, name: 'bare-publish' });
 // With the settings of a journal, and the same sync.
-await ensureStream(broker.manager, journalStream(journalOf(SERVICE), 1));
+await ensureStream(broker.manager, journalStream(journalOf(SERVICE), broker));
 const order = await broker.manager.streams.getMessage(stream, { seq: Number(sequence) });
 if (order === null) throw new Error(`${stream} has no message ${sequence}`);
 

@@ -72,6 +72,7 @@ async function startService(
       ...servers,
       natsCreds: settings.natsCreds,
       replicas: settings.streamReplicas,
+      journalMaxBytes: settings.journalMaxBytes,
       personalDataKey: masterKey(settings),
       sampleData: hasSampleData(settings),
     },

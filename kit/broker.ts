@@ -11,6 +11,8 @@ export type Broker = {
   manager: JetStreamManager;
   /** Replicas of each stream that the platform declares: 3 on a cluster, else 1. */
   replicas: number;
+  /** Size at which a journal refuses more, unless it declares another. */
+  journalMaxBytes: number;
   /** False from the moment the connection is lost until it is back: what needs the broker can fail at once. */
   connected(): boolean;
   /** Calls back after each reconnection, until the returned function is called. */
@@ -26,6 +28,7 @@ export type BrokerOptions = {
   /** Shown in the broker's connection list. */
   name: string;
   replicas?: number;
+  journalMaxBytes?: number | undefined;
   /** How long a request to the broker may take. */
   timeoutMs?: number;
   /** How often the broker is asked for a sign of life. Two that stay out end the connection, and another is made. */
@@ -33,6 +36,7 @@ export type BrokerOptions = {
 };
 
 const REQUEST_TIMEOUT_MS = 1_500;
+const JOURNAL_MAX_BYTES = 8 * 1024 ** 3;
 /** The library's two minutes would leave a process for five of them on a connection that leads nowhere. */
 const PING_INTERVAL_MS = 5_000;
 
@@ -75,6 +79,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     js: jetstream(connection, { timeout }),
     manager: await jetstreamManager(connection, { timeout, checkAPI: false }),
     replicas: options.replicas ?? 1,
+    journalMaxBytes: options.journalMaxBytes ?? JOURNAL_MAX_BYTES,
     close: async () => {
       if (!connection.isClosed()) await connection.close();
     },

@@ -12,7 +12,8 @@ import { ConflictError, eventId, Journal } from './journal.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
 import { ensureStream, type StreamDeclaration } from './streams.ts';
 
-const STREAM = 'DEAD_LETTERS';
+/** The stream of dead letters, of all services. When it is full, every partition that has to park a message waits. */
+export const DEAD_LETTERS = 'DEAD_LETTERS';
 const MAX_BYTES = 1024 ** 3;
 const MAX_ERROR_LENGTH = 500;
 /** Stands for the key of what has none; no key can be the same. */
@@ -46,7 +47,7 @@ export type ParkingNote = { reason: ParkingReason; error: string; attempts: numb
 
 function deadLetterStream(replicas: number): StreamDeclaration {
   return {
-    name: STREAM,
+    name: DEAD_LETTERS,
     subjects: ['dead.>'],
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
@@ -55,6 +56,9 @@ function deadLetterStream(replicas: number): StreamDeclaration {
     num_replicas: replicas,
     allow_direct: true,
     allow_rollup_hdrs: false,
+    // An operator discards letters.
+    deny_delete: false,
+    deny_purge: false,
   };
 }
 
@@ -102,7 +106,7 @@ export class Parking {
   }
 
   async #append(subject: string, message: StoredMessage, note: ParkingNote): Promise<number> {
-    const letters = new Journal({ service: 'dead', stream: STREAM, maxBytes: MAX_BYTES }, this.#broker);
+    const letters = new Journal({ service: 'dead', stream: DEAD_LETTERS, maxBytes: MAX_BYTES }, this.#broker);
     const id = eventId(subject, `${message.stream} ${message.sequence}`, 'parked');
     let letter = { data: message.data, headers: this.#headers(message, note) };
     for (;;) {
@@ -191,7 +195,7 @@ function isTooLarge(error: unknown): boolean {
 
 /** How many messages each consumer of a service has parked; those that have parked none are not in it. */
 export async function parkedByConsumer({ manager }: Broker, service: string): Promise<Map<string, number>> {
-  const { state } = await manager.streams.info(STREAM, { subjects_filter: 'dead.>' });
+  const { state } = await manager.streams.info(DEAD_LETTERS, { subjects_filter: 'dead.>' });
   const parked = new Map<string, number>();
   for (const [subject, count] of Object.entries(state.subjects ?? {})) {
     const consumer = subject.split('.')[1] ?? '';
@@ -202,6 +206,6 @@ export async function parkedByConsumer({ manager }: Broker, service: string): Pr
 
 /** The subjects that have messages, with the sequence of the last one where it is known. */
 async function parkedSubjects(manager: JetStreamManager, filter: string): Promise<Map<string, number>> {
-  const { state } = await manager.streams.info(STREAM, { subjects_filter: filter });
+  const { state } = await manager.streams.info(DEAD_LETTERS, { subjects_filter: filter });
   return new Map(Object.keys(state.subjects ?? {}).map((subject) => [subject, 0]));
 }

@@ -344,7 +344,7 @@ describe('the same request, when the broker has forgotten it', () => {
   beforeEach(async () => {
     await broker.manager.streams.delete(journal.stream);
     await broker.manager.streams.add({
-      ...journalStream(journal.declaration, 1),
+      ...journalStream(journal.declaration, broker),
       duplicate_window: 100_000_000,
     });
   });

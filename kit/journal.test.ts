@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 import { headers } from '@nats-io/transport-node';
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Broker, connectBroker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
 import { type Append, ConflictError, eventId, Journal } from './journal.ts';
-import { journalOf } from './streams.ts';
+import { journalOf, StreamFullError } from './streams.ts';
 import { startProxy } from './testing/proxy.ts';
 import { type OwnServer, ownNats } from './testing/servers.ts';
 
@@ -137,6 +137,38 @@ describe('an append', () => {
     await expect(refused).rejects.toThrow('is full');
     expect(await journal.lastSequence()).toBe(1);
     expect(await messages()).toHaveLength(1);
+  });
+
+  describe('that was refused for want of room', () => {
+    // There is room for an event, and yet not for this one: as with a full disk, which the stream says nothing of.
+    beforeEach(async () => {
+      await journal.append({ ...event('one', 0), data: Buffer.alloc(300 * 1024) });
+      await journal.requireRoom();
+      const large = { ...event('large', 1), data: Buffer.alloc(900 * 1024) };
+      await expect(journal.append(large)).rejects.toThrow('is full');
+    });
+
+    test('is remembered until one works', async () => {
+      await expect(journal.requireRoom()).rejects.toThrow(StreamFullError);
+      await journal.append(event('two', 1));
+      await journal.requireRoom();
+    });
+
+    test('is not remembered for ever: who waits for room makes no append that could work', async () => {
+      const now = performance.now();
+      vi.spyOn(performance, 'now').mockImplementation(() => now + 4_000);
+      onTestFinished(() => {
+        vi.restoreAllMocks();
+      });
+      await journal.requireRoom();
+    });
+  });
+
+  test('has no room for another event before the stream is full to the last byte', async () => {
+    await journal.append({ ...event('one', 0), data: Buffer.alloc(950 * 1024) });
+    await expect(journal.requireRoom()).rejects.toThrow('is full');
+    await broker.manager.streams.update(journal.stream, { max_bytes: 2 * 1024 ** 2 });
+    await journal.requireRoom();
   });
 
   test('to a stream that nobody leads is an outage', async () => {

@@ -13,7 +13,14 @@ import { headers, InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
-import { ensureStream, type JournalDeclaration, journalStream } from './streams.ts';
+import {
+  ensureStream,
+  isStreamFull,
+  type JournalDeclaration,
+  journalStream,
+  requireRoom,
+  StreamFullError,
+} from './streams.ts';
 import { recordPublish } from './telemetry/metrics.ts';
 
 /** The server's error codes (nats-server, errors.json) that say: somebody else was first, or this is a repeat. */
@@ -22,9 +29,6 @@ const LOST_THE_RACE = new Set([
   10164, // wrong last sequence, not known which
   10158, // the same message id is being stored right now
 ]);
-
-/** The server's code for: the stream has come to its max_bytes. */
-const STREAM_IS_FULL = 10077;
 
 /** What is to be appended. */
 export type Append = {
@@ -48,14 +52,10 @@ export class ConflictError extends Error {
   override name = 'ConflictError';
 }
 
-/** The stream takes nothing more, and loses nothing that it has, until it is given more room. */
-class StreamFullError extends UnavailableError {
-  override name = 'StreamFullError';
-}
-
 /** How long a first and a repeated publish may take: both together stay under the 2 s in which a caller gets its answer. */
 const PUBLISH_TIMEOUT_MS = 1_000;
 const REPEAT_TIMEOUT_MS = 600;
+const REFUSAL_COUNTS_MS = 3_000;
 
 /** A deterministic id: the same cause can make the same event once only. */
 export function eventId(subject: string, causeId: string, type: string): string {
@@ -66,6 +66,8 @@ export function eventId(subject: string, causeId: string, type: string): string 
 export class Journal {
   readonly declaration: JournalDeclaration;
   readonly #broker: Broker;
+  /** The latest append found the stream full. */
+  #refusal: { error: StreamFullError; at: number } | undefined;
 
   constructor(declaration: JournalDeclaration, broker: Broker) {
     this.declaration = declaration;
@@ -74,7 +76,7 @@ export class Journal {
 
   /** Creates the stream, or checks that it is as declared. @throws StreamDriftError */
   async ensure(): Promise<void> {
-    await ensureStream(this.#broker.manager, journalStream(this.declaration, this.#broker.replicas));
+    await ensureStream(this.#broker.manager, journalStream(this.declaration, this.#broker));
   }
 
   /**
@@ -88,9 +90,11 @@ export class Journal {
     const started = performance.now();
     try {
       const appended = await this.#append(append);
+      this.#refusal = undefined;
       recordPublish(this.stream, 'done', performance.now() - started);
       return appended;
     } catch (error) {
+      if (error instanceof StreamFullError) this.#refusal = { error, at: performance.now() };
       recordPublish(this.stream, error instanceof ConflictError ? 'conflict' : 'failed', performance.now() - started);
       throw error;
     }
@@ -114,7 +118,7 @@ export class Journal {
     } catch (error) {
       const { code } = apiErrorOf(error) ?? {};
       if (code !== undefined && LOST_THE_RACE.has(code)) return this.#ownOrConflict(append, error);
-      if (code === STREAM_IS_FULL) throw new StreamFullError(`stream ${this.stream} is full`, { cause: error });
+      if (isStreamFull(error)) throw new StreamFullError(`stream ${this.stream} is full`, { cause: error });
       throw error;
     }
   }
@@ -170,6 +174,18 @@ export class Journal {
   async lastSequence(): Promise<number> {
     const { state } = await answered(this.#broker, () => this.#broker.manager.streams.info(this.stream));
     return state.last_seq;
+  }
+
+  /**
+   * Whether an append can be expected to work.
+   * @throws StreamFullError where there is no room; UnavailableError where the broker does not answer.
+   */
+  async requireRoom(): Promise<void> {
+    await requireRoom(this.#broker, this.stream);
+    // The server has other reasons too, such as a full disk. Only another append can tell whether they still hold, so
+    // they count for a while: who is told to wait for ever makes none.
+    if (this.#refusal !== undefined && performance.now() - this.#refusal.at < REFUSAL_COUNTS_MS)
+      throw this.#refusal.error;
   }
 
   /**

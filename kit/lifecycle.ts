@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Broker } from './broker.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
+import type { PersonalData } from './personal-data.ts';
 import type { Door } from './rpc/door.ts';
 
 /** What a part of the platform says of itself. Not ready: it can't do its work now, for these reasons. */
@@ -18,17 +18,18 @@ export type Service = {
   health(): Promise<Health>;
 };
 
-/** Whether a service can take commands and answer queries now: it asks the broker and the database. */
+/**
+ * Whether a service can take commands and answer queries now: it asks the broker, which must have room for events and
+ * for customers' keys, and the database.
+ */
 export async function healthOf(
-  { broker, db }: { broker: Broker; db: Database['db'] },
+  { db, personalData }: { db: Database['db']; personalData: PersonalData },
   journal: Journal,
   parts: readonly { health(): Health }[],
 ): Promise<Health> {
   const asked = await Promise.all([
-    problem(
-      `journal ${journal.stream}`,
-      broker.connected() ? journal.lastSequence() : Promise.reject(new Error('the broker is away')),
-    ),
+    problem(`journal ${journal.stream}`, journal.requireRoom()),
+    problem("customers' keys", personalData.requireRoom()),
     problem('database', db.command({ ping: 1 })),
   ]);
   const reasons = [...asked.flat(), ...parts.flatMap((part) => part.health().reasons)];

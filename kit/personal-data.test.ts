@@ -8,7 +8,8 @@ import {
   type FileDescriptorSet,
   FileDescriptorSetSchema,
 } from '@bufbuild/protobuf/wkt';
-import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DiscardPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { personal, sealed as sealedOption } from '#gen/causeway/events/v1/options_pb.js';
 import { AccountOpenedSchema, AccountStateSchema, MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import { type Broker, connectBroker } from './broker.ts';
@@ -22,6 +23,7 @@ import {
   sealed,
   unsealed,
 } from './personal-data.ts';
+import { StreamDriftError, StreamFullError } from './streams.ts';
 import { startProxy } from './testing/proxy.ts';
 import { type OwnServer, ownNats } from './testing/servers.ts';
 
@@ -251,6 +253,47 @@ describe('the keys of customers', () => {
     );
     await expect(personalData.find('Zm9yZWlnbg.1')).rejects.toThrow(UnavailableError);
     await expect(personalData.keyOf('foreign')).rejects.toThrow(MasterKeyError);
+  });
+
+  test.each([
+    { max_age: 3_600_000_000_000 },
+    { max_msgs: 1_000 },
+    { storage: StorageType.Memory },
+    { discard: DiscardPolicy.Old },
+    { deny_purge: true, allow_rollup_hdrs: false },
+    { allow_direct: true },
+  ] satisfies Partial<StreamConfig>[])(
+    'are not kept in a bucket that differs in %o: the start names it',
+    async (different) => {
+      const stream = `KV_${PERSONAL_DATA_BUCKET}`;
+      const { config } = await broker.manager.streams.info(stream);
+      await broker.manager.streams.delete(stream);
+      onTestFinished(async () => {
+        await broker.manager.streams.delete(stream);
+      });
+      await broker.manager.streams.add({ ...config, ...different });
+
+      const opened = PersonalData.open(broker, masterKey);
+
+      await expect(opened).rejects.toThrow(StreamDriftError);
+      for (const name of Object.keys(different)) await expect(opened).rejects.toThrow(`${name} is `);
+    },
+  );
+
+  test('can not be made where the bucket is full, which is an outage; those that are there are found', async () => {
+    const anna = await personalData.keyOf('anna');
+    await expect(personalData.requireRoom()).resolves.toBeUndefined();
+    const stream = `KV_${PERSONAL_DATA_BUCKET}`;
+    const { state } = await broker.manager.streams.info(stream);
+    await broker.manager.streams.update(stream, { max_bytes: state.bytes });
+    onTestFinished(async () => {
+      await broker.manager.streams.update(stream, { max_bytes: -1 });
+    });
+
+    await expect(personalData.keyOf('nobody yet')).rejects.toThrow(StreamFullError);
+    await expect(personalData.requireRoom()).rejects.toThrow(StreamFullError);
+    const other = await PersonalData.open(broker, masterKey);
+    expect((await other.keyOf('anna')).id).toBe(anna.id);
   });
 
   test.each(['', 'anna', 'a..1', 'a.0', 'a.1.2', '*.1', 'a b.1', '=master-key-check'])(

@@ -15,13 +15,14 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
+import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import { LRUCache } from 'lru-cache';
 import { personal as personalOption, sealed as sealedOption } from '#gen/causeway/events/v1/options_pb.js';
 import { answered, type Broker } from './broker.ts';
 import { decoded } from './decoded.ts';
 import { PermanentError, UnavailableError } from './errors.ts';
+import { ensureStream, isStreamFull, requireRoom, type StreamDeclaration, StreamFullError } from './streams.ts';
 
 /**
  * Personal data in an immutable log. Every customer has a key of its own; the fields that the contract marks as
@@ -46,6 +47,24 @@ const KEY_ID = /^[A-Za-z0-9_-]+\.[1-9]\d*$/;
 const MASTER_KEY_CHECK = '=master-key-check';
 
 export const PERSONAL_DATA_BUCKET = 'personal-data-keys';
+const BUCKET_STREAM = `KV_${PERSONAL_DATA_BUCKET}`;
+
+/** The bucket as it is made below. With an age limit, or fewer messages than keys, customers would be erased unasked. */
+function bucketStream(replicas: number): StreamDeclaration {
+  return {
+    name: BUCKET_STREAM,
+    subjects: [`$KV.${PERSONAL_DATA_BUCKET}.>`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.New,
+    max_msgs_per_subject: 1,
+    num_replicas: replicas,
+    allow_direct: false,
+    // A key is destroyed with a roll-up of its subject.
+    deny_purge: false,
+    allow_rollup_hdrs: true,
+  };
+}
 
 /** A customer's key. Its id is what the header Causeway-Key says. */
 export class DataKey {
@@ -123,7 +142,8 @@ export class PersonalData {
    * Opens the bucket, creating it where it is missing. Reads go to its leader: a key that was just made must not
    * look destroyed.
    * @param masterKey 32 bytes.
-   * @throws MasterKeyError where the bucket's keys were wrapped by another one.
+   * @throws MasterKeyError where the bucket's keys were wrapped by another one; StreamDriftError where it would not
+   *   keep them.
    */
   static async open(broker: Broker, masterKey: Buffer): Promise<PersonalData> {
     if (masterKey.length !== KEY_BYTES)
@@ -131,6 +151,7 @@ export class PersonalData {
     const bucket = await answered(broker, () =>
       new Kvm(broker.js).create(PERSONAL_DATA_BUCKET, { history: 1, replicas: broker.replicas, allow_direct: false }),
     );
+    await answered(broker, () => ensureStream(broker.manager, bucketStream(broker.replicas)));
     const personalData = new PersonalData(broker, bucket, masterKey);
     await personalData.#checkMasterKey();
     return personalData;
@@ -138,7 +159,7 @@ export class PersonalData {
 
   /**
    * The owner's key; made on first use, and made anew where it was destroyed: what was sealed before stays closed.
-   * @throws UnavailableError where the broker does not answer; MasterKeyError.
+   * @throws UnavailableError where the broker does not answer, or has no room for a key; MasterKeyError.
    */
   async keyOf(owner: string): Promise<DataKey> {
     const name = nameOf(owner);
@@ -171,18 +192,27 @@ export class PersonalData {
 
   /**
    * Destroys every key of the owner: what they sealed can never be opened again, here or in any copy of the log.
-   * Another process that has the key in memory forgets it within a minute.
+   * Another process that has the key in memory forgets it within a minute. Returns how many keys there were.
    */
-  async destroy(owner: string): Promise<void> {
+  async destroy(owner: string): Promise<{ destroyed: number; destroyedBefore: number }> {
     const name = nameOf(owner);
+    let destroyed = 0;
     for (let generation = 1; ; generation++) {
       const id = `${name}.${generation}`;
       const entry = await this.#entry(id);
-      if (entry === null) return;
+      if (entry === null) return { destroyed, destroyedBefore: generation - 1 - destroyed };
       // The mark stays for ever: it tells a key that was destroyed from one that was never made.
-      if (entry.operation === 'PUT') await answered(this.#broker, () => this.#bucket.purge(id));
+      if (entry.operation === 'PUT') {
+        await answered(this.#broker, () => this.#bucket.purge(id));
+        destroyed++;
+      }
       this.#cache.delete(id);
     }
+  }
+
+  /** Whether keys can be made. @throws StreamFullError; UnavailableError where the broker does not answer. */
+  requireRoom(): Promise<void> {
+    return requireRoom(this.#broker, BUCKET_STREAM);
   }
 
   #entry(id: string): Promise<KvEntry | null> {
@@ -196,6 +226,7 @@ export class PersonalData {
       // Not create(), which would also put a new key where one was destroyed.
       await answered(this.#broker, () => this.#bucket.put(id, wrapped, { previousSeq: 0 }));
     } catch (error) {
+      if (isStreamFull(error)) throw new StreamFullError(`stream ${BUCKET_STREAM} is full`, { cause: error });
       if (!isTaken(error)) throw error;
     }
   }

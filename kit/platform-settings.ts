@@ -1,6 +1,19 @@
 import { hash } from 'node:crypto';
 import { DEVELOPMENT_KEY, type IdentitySettings } from './rpc/identity.ts';
-import { choice, file, flag, integer, key, SettingsError, type SettingValues, secret, share, url } from './settings.ts';
+import {
+  choice,
+  file,
+  flag,
+  integer,
+  key,
+  SettingsError,
+  type SettingValues,
+  secret,
+  share,
+  size,
+  text,
+  url,
+} from './settings.ts';
 import { logLevels } from './telemetry/logging.ts';
 
 /** What every process of the platform is told by its environment. */
@@ -17,9 +30,20 @@ export const platformSettings = {
     min: 1,
     max: 5,
   }),
+  journalMaxBytes: size(
+    'JOURNAL_MAX_BYTES',
+    '8GiB',
+    'size at which each journal refuses more: `KiB`, `MiB`, `GiB` or `TiB`; one that has more room is left as it is',
+  ),
   mongodbUri: url('MONGODB_URI', ['mongodb', 'mongodb+srv'], 'database of the views', 'embedded'),
   authJwksUrl: url('AUTH_JWKS_URL', ['https', 'http'], 'where the keys are that tokens are checked with'),
-  authSecret: secret('AUTH_SECRET', 'or the secret that tokens are checked with (HS256)', 'a development key'),
+  authSecret: secret(
+    'AUTH_SECRET',
+    'or the secret that tokens are checked with (HS256); in production at least 32 bytes',
+    'a development key',
+  ),
+  authIssuer: text('AUTH_ISSUER', undefined, 'issuer (`iss`) that a token must name', 'any'),
+  authAudience: text('AUTH_AUDIENCE', undefined, 'audience (`aud`) that a token must name', 'any'),
   personalDataKey: key(
     'PERSONAL_DATA_KEY',
     "master key that wraps customers' keys: 32 bytes in base64 or hexadecimal",
@@ -42,21 +66,36 @@ export const platformSettings = {
 
 export type PlatformSettings = SettingValues<typeof platformSettings>;
 
+/** HS256 is as strong as its secret: as long as the hash, and no shorter (RFC 7518, 3.2). */
+const MIN_SECRET_BYTES = 32;
+
 /**
  * How tokens are checked. The development key is for development only.
- * @throws SettingsError in production, where neither AUTH_JWKS_URL nor AUTH_SECRET is set; anywhere, where both are.
+ * @throws SettingsError in production, where neither AUTH_JWKS_URL nor AUTH_SECRET is set, or the secret is too short;
+ *   anywhere, where both are.
  */
-export function identitySettings({ environment, authJwksUrl, authSecret }: PlatformSettings): IdentitySettings {
+export function identitySettings({
+  environment,
+  authJwksUrl,
+  authSecret,
+  authIssuer: issuer,
+  authAudience: audience,
+}: PlatformSettings): IdentitySettings {
   if (authJwksUrl !== undefined && authSecret !== undefined) {
     throw new SettingsError('AUTH_JWKS_URL and AUTH_SECRET are both set; only one of them can be used');
   }
-  if (authJwksUrl !== undefined) return { jwksUrl: authJwksUrl };
-  if (environment === 'production' && (authSecret === undefined || authSecret === DEVELOPMENT_KEY)) {
-    throw new SettingsError(
-      'AUTH_JWKS_URL or AUTH_SECRET must be set: production does not start with a development key',
-    );
+  if (authJwksUrl !== undefined) return { jwksUrl: authJwksUrl, issuer, audience };
+  if (environment === 'production') {
+    if (authSecret === undefined || authSecret === DEVELOPMENT_KEY) {
+      throw new SettingsError(
+        'AUTH_JWKS_URL or AUTH_SECRET must be set: production does not start with a development key',
+      );
+    }
+    if (Buffer.byteLength(authSecret) < MIN_SECRET_BYTES) {
+      throw new SettingsError(`AUTH_SECRET must have at least ${MIN_SECRET_BYTES} bytes in production`);
+    }
   }
-  return { secret: authSecret ?? DEVELOPMENT_KEY };
+  return { secret: authSecret ?? DEVELOPMENT_KEY, issuer, audience };
 }
 
 /** The master key of personal data. @throws SettingsError in production, where PERSONAL_DATA_KEY is not set. */

@@ -23,6 +23,8 @@ export type ServicePartsSettings = {
   mongodbUri: string;
   /** Replicas of each stream: 3 on a cluster of brokers. */
   replicas: number;
+  /** Size at which each journal refuses more; left out: 8 GiB. */
+  journalMaxBytes?: number;
   /** 32 bytes. */
   personalDataKey: Buffer;
   sampleData: boolean;
@@ -40,6 +42,7 @@ export async function openServiceParts(
     credentials: settings.natsCreds,
     name: service,
     replicas: settings.replicas,
+    journalMaxBytes: settings.journalMaxBytes,
   }).catch((error) => {
     // The address may hold a password.
     throw new StartError(

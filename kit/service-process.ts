@@ -37,6 +37,7 @@ export function runService(name: string, compose: (parts: ServiceParts) => Promi
         natsUrl,
         natsCreds: settings.natsCreds,
         replicas: settings.streamReplicas,
+        journalMaxBytes: settings.journalMaxBytes,
         mongodbUri,
         personalDataKey: masterKey(settings),
         sampleData: hasSampleData(settings),

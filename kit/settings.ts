@@ -169,6 +169,21 @@ export function duration(name: string, fallback: string, meaning: string) {
   });
 }
 
+const SIZES: Record<string, number> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
+
+/** A size such as `512MiB` or `8GiB`; its value is in bytes. */
+export function size(name: string, fallback: string, meaning: string) {
+  const parse = (given: string) => {
+    const [, amount, unit] = /^([1-9]\d*)(KiB|MiB|GiB|TiB)$/.exec(given) ?? [];
+    const bytes = Number(amount) * (SIZES[unit ?? ''] ?? 0);
+    return check(Number.isSafeInteger(bytes), bytes);
+  };
+  return setting<number>(name, parse(fallback), meaning, parse, {
+    expected: 'a size such as 512MiB, 8GiB or 1TiB',
+    defaultText: `\`${fallback}\``,
+  });
+}
+
 function hasHost(address: string): boolean {
   return URL.canParse(address) && new URL(address).host !== '';
 }

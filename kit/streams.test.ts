@@ -22,14 +22,21 @@ beforeEach(() => {
   service = `accounts${++journals}`;
   const declaration = journalOf(service, 1024 ** 2);
   stream = declaration.stream;
-  declared = journalStream(declaration, 1);
+  declared = journalStream(declaration, broker);
 });
 
 const made = async () => (await broker.manager.streams.info(stream)).config;
 
 describe("a service's journal", () => {
   test("is a stream by the service's name", () => {
-    expect(journalOf('orders')).toEqual({ service: 'orders', stream: 'ORDERS', maxBytes: 8 * 1024 ** 3 });
+    expect(journalOf('orders')).toEqual({ service: 'orders', stream: 'ORDERS' });
+  });
+
+  test('has the room that the platform gives each, unless it declares another', () => {
+    const platform = { replicas: 1, journalMaxBytes: 7 };
+    expect(broker.journalMaxBytes).toBe(8 * 1024 ** 3);
+    expect(journalStream(journalOf('orders'), platform).max_bytes).toBe(7);
+    expect(journalStream(journalOf('orders', 5), platform).max_bytes).toBe(5);
   });
 
   test('is created as it is declared', async () => {
@@ -66,7 +73,7 @@ describe("a service's journal", () => {
   });
 
   test('on a cluster is kept by three', () => {
-    expect(journalStream(journalOf(service), 3).num_replicas).toBe(3);
+    expect(journalStream(journalOf(service), { ...broker, replicas: 3 }).num_replicas).toBe(3);
   });
 
   const differences: Partial<StreamConfig>[] = [
@@ -75,7 +82,8 @@ describe("a service's journal", () => {
     { allow_rollup_hdrs: true, deny_purge: false },
     { allow_direct: false },
     { discard: DiscardPolicy.Old },
-    { max_bytes: 2 * 1024 ** 2 },
+    { max_bytes: 1024 ** 2 - 1 },
+    { max_bytes: -1 },
     { max_age: 3_600_000_000_000 },
     { max_msgs: 1_000 },
     { max_msgs_per_subject: 5 },
@@ -85,6 +93,14 @@ describe("a service's journal", () => {
     { republish: { src: '>', dest: 'other.>' } },
     { republish: { src: '>', dest: 'live.>', headers_only: true } },
     { allow_msg_ttl: true },
+    { allow_msg_ttl: true, subject_delete_marker_ttl: 3_600_000_000_000 },
+    { max_consumers: 8 },
+    { consumer_limits: { inactive_threshold: 3_600_000_000_000 } },
+    { discard_new_per_subject: true, max_msgs_per_subject: 5 },
+    { allow_msg_counter: true, discard: DiscardPolicy.Old },
+    { subject_transform: { src: 'elsewhere.>', dest: 'other.>' } },
+    { sources: [{ name: 'ELSEWHERE' }] },
+    { mirror: { name: 'ELSEWHERE' }, subjects: [] },
     { no_ack: true },
     { persist_mode: PersistMode.Async },
     { storage: 'memory' },
@@ -96,6 +112,19 @@ describe("a service's journal", () => {
     await expect(ensured).rejects.toThrow(StreamDriftError);
     await expect(ensured).rejects.toThrow(`stream ${stream} is not as declared: `);
     for (const name of Object.keys(different)) await expect(ensured).rejects.toThrow(`${name} is `);
+  });
+
+  test('that was given more room is taken as it is', async () => {
+    await broker.manager.streams.add(declared);
+    await broker.manager.streams.update(stream, { max_bytes: 2 * 1024 ** 2 });
+    await ensureStream(broker.manager, declared);
+    expect((await made()).max_bytes).toBe(2 * 1024 ** 2);
+  });
+
+  test('with less room than declared says how much it should have', async () => {
+    await broker.manager.streams.add(declared);
+    await broker.manager.streams.update(stream, { max_bytes: 1_000_000 });
+    await expect(ensureStream(broker.manager, declared)).rejects.toThrow('max_bytes is 1000000, not 1048576 or more');
   });
 
   test('without a republish target stops the service', async () => {

@@ -1,6 +1,6 @@
 import { type BatchObservableResult, metrics } from '@opentelemetry/api';
 import type { Broker } from '../broker.ts';
-import { parkedByConsumer } from '../dead-letters.ts';
+import { DEAD_LETTERS, parkedByConsumer } from '../dead-letters.ts';
 import type { JournalDeclaration } from '../streams.ts';
 import type { Logger } from './logging.ts';
 
@@ -9,14 +9,15 @@ const ALARM_SHARE = 0.8;
 const ALARM_INTERVAL_MS = 30_000;
 
 /**
- * Observes a service's journal until the returned function is called: how full its stream is (with a warning in the
- * log from 80 % on), how far each of its consumers lags behind, whichever process runs it, and what the service's own
- * consumers have parked. The broker is asked when somebody reads the metrics.
+ * Observes a service's journal until the returned function is called: how full its stream and that of the dead letters
+ * are (with a warning in the log from 80 % on), how far each of its consumers lags behind, whichever process runs it,
+ * and what the service's own consumers have parked. The broker is asked when somebody reads the metrics.
  */
 export function observeJournal(
   broker: Broker,
-  { service, stream, maxBytes }: JournalDeclaration,
+  { service, stream }: JournalDeclaration,
   logger: Logger,
+  { alarmIntervalMs = ALARM_INTERVAL_MS }: { alarmIntervalMs?: number } = {},
 ): () => void {
   const meter = metrics.getMeter('causeway');
   const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });
@@ -31,9 +32,11 @@ export function observeJournal(
   const observe = async (result: BatchObservableResult) => {
     if (!broker.connected()) return;
     try {
-      const { state } = await broker.manager.streams.info(stream);
-      result.observe(bytes, state.bytes, { stream });
-      result.observe(limit, maxBytes, { stream });
+      for (const name of [stream, DEAD_LETTERS]) {
+        const { config, state } = await broker.manager.streams.info(name);
+        result.observe(bytes, state.bytes, { stream: name });
+        result.observe(limit, config.max_bytes, { stream: name });
+      }
       for await (const consumer of broker.manager.consumers.list(stream)) {
         // Those without a name of ours are somebody's ordered reader: one name each, and gone soon.
         if (consumer.config.durable_name === undefined) continue;
@@ -52,10 +55,14 @@ export function observeJournal(
   meter.addBatchObservableCallback(observe, observed);
 
   const alarm = setInterval(async () => {
-    const state = await broker.manager.streams.info(stream).catch(() => undefined);
-    const share = (state?.state.bytes ?? 0) / maxBytes;
-    if (share >= ALARM_SHARE) logger.warn({ stream, share }, 'the stream is nearly full; at its limit it refuses more');
-  }, ALARM_INTERVAL_MS);
+    for (const name of [stream, DEAD_LETTERS]) {
+      // What can't be asked now is asked again soon.
+      const info = await broker.manager.streams.info(name).catch(() => undefined);
+      const share = info === undefined ? 0 : info.state.bytes / info.config.max_bytes;
+      if (share < ALARM_SHARE) continue;
+      logger.warn({ stream: name, share }, 'the stream is nearly full; at its limit it refuses more');
+    }
+  }, alarmIntervalMs);
   alarm.unref();
 
   return () => {
