@@ -1,9 +1,10 @@
 /** `npm run causeway -- <command>`: what an operator does from a terminal. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { identitySettings, platformSettings } from '#kit/platform-settings.ts';
 import type { Caller } from '#kit/rpc/call.ts';
 import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
+import { eraseCustomer, WHAT_ERASING_DOES } from './erase-customer.ts';
 
 const program = new Command('causeway')
   .description("Causeway's operator tool")
@@ -16,8 +17,8 @@ program
   .addOption(
     new Option('--role <role>', 'what its holder may do').choices(['customer', 'operator']).makeOptionMandatory(),
   )
-  .requiredOption('--subject <id>', "whom it stands for; a customer's subject is the customer id")
-  .option('--expires <duration>', 'how long it is good for, such as 15m, 12h or 30d', '30d')
+  .requiredOption('--subject <id>', "whom it stands for; a customer's subject is the customer id", subjectFrom)
+  .option('--expires <duration>', 'how long it is good for, such as 15m, 12h or 30d', durationFrom, '30d')
   .action(async ({ role, subject, expires }: { role: Caller['role']; subject: string; expires: string }) => {
     const { secret, ...origin } = identitySettings(readSettings(platformSettings, process.env));
     if (secret === undefined) {
@@ -26,9 +27,36 @@ program
     process.stdout.write(`${await signToken({ subject, role }, secret, expires, origin)}\n`);
   });
 
+program
+  .command('erase-customer')
+  .description('destroy the keys of a customer at the broker of NATS_URL, with PERSONAL_DATA_KEY')
+  .requiredOption('--subject <id>', 'the customer id', subjectFrom)
+  .option('--yes', 'do it: it cannot be undone', false)
+  .addHelpText('after', `\n${WHAT_ERASING_DOES}`)
+  .action(async ({ subject, yes }: { subject: string; yes: boolean }) => {
+    const settings = readSettings(platformSettings, process.env);
+    if (yes) {
+      process.stdout.write(`${await eraseCustomer(subject, settings)}\n`);
+      return;
+    }
+    process.stderr.write(`This would erase customer ${subject}. ${WHAT_ERASING_DOES}\nNothing was done: say --yes.\n`);
+    process.exitCode = 1;
+  });
+
 try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
   process.exitCode = 1;
+}
+
+/** As the platform takes it from a token: who mistypes here would get a token that nobody accepts. */
+function subjectFrom(given: string): string {
+  if (!/^[\x21-\x7e]{1,128}$/.test(given)) throw new InvalidArgumentError('It has 1 to 128 printable characters.');
+  return given;
+}
+
+function durationFrom(given: string): string {
+  if (!/^[1-9]\d*[smhd]$/.test(given)) throw new InvalidArgumentError('It is a duration such as 15m, 12h or 30d.');
+  return given;
 }

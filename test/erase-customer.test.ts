@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { expect, test } from 'vitest';
+import { atTheEnd, ownNats } from '#kit/testing/servers.ts';
+import { fetchClient } from './interop/fetch-client.ts';
+import { orderRequest } from './interop/order-client.ts';
+import { bearer, type Doors, testPlatform } from './platform.ts';
+
+const nats = await ownNats();
+const [alice, bob] = [await bearer('alice'), await bearer('bob')];
+
+/** As an operator does: `npm run causeway -- erase-customer ...`. */
+async function erase(words: string[], environment: Record<string, string> = {}) {
+  const { PATH = '', HOME = '' } = process.env;
+  return promisify(execFile)(process.execPath, ['gateway/cli/main.ts', 'erase-customer', ...words], {
+    cwd: new URL('..', import.meta.url),
+    env: { PATH, HOME, NATS_URL: nats.url, ...environment },
+  }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+  );
+}
+
+/** What the events of an order say, in a view that was built from them. */
+async function told({ http }: Doors, authorization: string, orderId: string): Promise<Record<string, unknown>[]> {
+  const ask = async () => {
+    const response = await fetch(`${http}/causeway.orders.v1.OrderService/GetOrderHistory`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization },
+      body: JSON.stringify({ orderId }),
+    });
+    return ((await response.json()) as { events?: { data: Record<string, unknown> }[] }).events ?? [];
+  };
+  await expect.poll(ask).toHaveLength(1);
+  return (await ask()).map(({ data }) => data);
+}
+
+test('an erased customer is gone from the journal and from views built anew, and nobody else is', async () => {
+  const request = { ...orderRequest(), customerId: 'alice' };
+  const other = { ...orderRequest(), customerId: 'bob' };
+  const before = await testPlatform({ nats });
+  await fetchClient(before.http, alice).place(request);
+  await fetchClient(before.http, bob).place(other);
+  expect(await told(before, alice, request.orderId)).toMatchObject([{ email: request.email, shipTo: request.shipTo }]);
+  await before.stop();
+
+  expect(await erase(['--subject', 'alice'])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('Nothing was done: say --yes'),
+  });
+  const wrongKey = { PERSONAL_DATA_KEY: 'ab'.repeat(32) };
+  expect(await erase(['--subject', 'alice', '--yes'], wrongKey)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('another master key'),
+  });
+  expect(await erase(['--subject', 'alcie', '--yes'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('no key of customer alcie'),
+  });
+  expect(await erase(['--subject', 'alice', '--yes'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('destroyed 1 key of customer alice'),
+    stderr: '',
+  });
+  expect(await erase(['--subject', 'alice', '--yes'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('was erased before'),
+  });
+
+  // On an empty database: every view is built anew.
+  const after = await testPlatform({ nats });
+  const [erased] = await told(after, alice, request.orderId);
+  expect(erased).toMatchObject({ orderId: request.orderId, customerId: 'alice', paymentMethod: 'pm_ok' });
+  expect(erased).not.toHaveProperty('email');
+  expect(erased).not.toHaveProperty('shipTo');
+  expect(await told(after, bob, other.orderId)).toMatchObject([{ email: other.email, shipTo: other.shipTo }]);
+});
+
+test('a broker that has no keys gets none by a customer being erased there', async () => {
+  const empty = await ownNats();
+
+  expect(await erase(['--subject', 'alice', '--yes'], { NATS_URL: empty.url })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("there are no customers' keys at NATS_URL"),
+  });
+
+  const connection = await connect({ servers: empty.url });
+  atTheEnd(() => connection.close());
+  expect((await (await jetstreamManager(connection)).getAccountInfo()).streams).toBe(0);
+});
