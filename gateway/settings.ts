@@ -12,8 +12,8 @@ export const gatewaySettings = {
   rateLimit: integer('RATE_LIMIT', 200, 'calls per second and caller, bursts of twice that; `0`: none', {
     max: 1_000_000,
   }),
-  ordersUrl: url('ORDERS_URL', ['http', 'https'], 'where the gateway finds orders, if it runs by itself', 'in process'),
-  inventoryUrl: url('INVENTORY_URL', ['http', 'https'], 'the same for inventory', 'in process'),
+  ordersUrl: url('ORDERS_URL', ['http'], 'where the gateway finds orders, if it runs by itself', 'in process'),
+  inventoryUrl: url('INVENTORY_URL', ['http'], 'the same for inventory', 'in process'),
 };
 
 export type GatewaySettings = SettingValues<typeof gatewaySettings>;

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { promisify } from 'node:util';
 import { create } from '@bufbuild/protobuf';
-import { expect, onTestFinished, test } from 'vitest';
+import { Server, ServerCredentials, type sendUnaryData, type UntypedHandleCall } from '@grpc/grpc-js';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   AccountService,
   DepositRequestSchema,
@@ -20,7 +22,10 @@ import { RemoteService } from './remote.ts';
 const { deposit, follow } = AccountService.method;
 
 /** A service on a server of its own, and the door to it as another process has it. */
-async function remote(implementation: Partial<Implementation<typeof AccountService>>) {
+async function remote(
+  implementation: Partial<Implementation<typeof AccountService>>,
+  options?: ConstructorParameters<typeof RemoteService>[1],
+) {
   const pipeline = new Pipeline({ identity: new Identity({}), limit: unlimited, logger: silent });
   const served = door(AccountService, implementation as Implementation<typeof AccountService>);
   const health = async () => ({ ready: true, reasons: [] });
@@ -30,7 +35,7 @@ async function remote(implementation: Partial<Implementation<typeof AccountServi
     maxRequestBytes: 1_000_000,
     health,
   });
-  const service = new RemoteService(`http://127.0.0.1:${server.port}`);
+  const service = new RemoteService(`http://127.0.0.1:${server.port}`, options);
   onTestFinished(async () => {
     service.close();
     await server.stop();
@@ -116,6 +121,68 @@ test('what the service answers with is passed on as it is: code, message and enc
   await expect(messages.unary(deposit, request, await call())).rejects.toMatchObject(passedOn);
   const error = await bytes.unary(deposit, new Uint8Array(), await call()).catch((reason) => reason);
   expect(error.encodedDetails.toString('latin1')).toContain('CLOSED');
+});
+
+describe('a service that hangs', () => {
+  const hung = { deposit: () => new Promise<never>(() => {}) };
+
+  test('is UNAVAILABLE with a time to try again, for a caller without a deadline', async () => {
+    const { messages } = await remote(hung, { unansweredMs: 50 });
+
+    const told = await messages.unary(deposit, request, await call()).catch((error) => error);
+
+    expect(told).toMatchObject({ code: 'UNAVAILABLE', details: { reason: 'SERVICE_AWAY', retryAfterMs: 1_000 } });
+    expect(told.message).toBe('causeway.testing.v1.AccountService is away, try again');
+  });
+
+  test("is waited for until a caller's deadline, which is told in words of ours", async () => {
+    const { messages } = await remote(hung, { unansweredMs: 50 });
+    const deadline = Date.now() + 300;
+
+    const told = await messages.unary(deposit, request, await call({ deadline })).catch((error) => error);
+
+    expect(told).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(told.message).toMatch(/^the deadline of the call has passed/);
+    expect(Date.now()).toBeGreaterThanOrEqual(deadline - 10);
+  });
+});
+
+describe('words of the library are not passed on', () => {
+  /** What a caller is told where this is what answers. */
+  async function told(server: Server): Promise<{ code: string; message: string }> {
+    const bind = promisify<string, ServerCredentials, number>(server.bindAsync.bind(server));
+    const port = await bind('127.0.0.1:0', ServerCredentials.createInsecure());
+    const service = new RemoteService(`http://127.0.0.1:${port}`);
+    onTestFinished(() => {
+      service.close();
+      server.forceShutdown();
+    });
+    return service
+      .door(AccountService)
+      .bytes.unary(deposit, new Uint8Array(), await call())
+      .catch((error) => error);
+  }
+
+  test('of a service that does not have the method yet', async () => {
+    const path = '/causeway.testing.v1.AccountService/Deposit';
+
+    expect(await told(new Server())).toMatchObject({ code: 'UNIMPLEMENTED', message: `${path} is not there yet` });
+  });
+
+  test('of an answer that is larger than it may be', async () => {
+    const [asBytes, requestStream, responseStream] = [(bytes: Buffer) => bytes, false, false];
+    const path = '/causeway.testing.v1.AccountService/Deposit';
+    const forms = { requestSerialize: asBytes, requestDeserialize: asBytes, responseSerialize: asBytes };
+    const server = new Server();
+    const answer: UntypedHandleCall = (_: unknown, answered: sendUnaryData<Buffer>) =>
+      answered(null, Buffer.alloc(5 * 1024 ** 2));
+    server.addService(
+      { Deposit: { path, requestStream, responseStream, ...forms, responseDeserialize: asBytes } },
+      { Deposit: answer },
+    );
+
+    expect(await told(server)).toMatchObject({ code: 'INTERNAL', message: 'internal error' });
+  });
 });
 
 test('a service that nobody runs is UNAVAILABLE with a time to try again', async () => {

@@ -15,11 +15,15 @@ import { inSpan, traceHeaders } from '../telemetry/tracing.ts';
 import { asBuffer } from './bytes.ts';
 import type { Call } from './call.ts';
 import type { Answers, Door } from './door.ts';
-import { PassedOnError } from './errors.ts';
+import { callErrorOf, PassedOnError } from './errors.ts';
 import { CORRELATION_HEADER } from './pipeline.ts';
 
-/** A caller that set no deadline does not wait longer than this for a service that does not answer. */
-const DEFAULT_DEADLINE_MS = 10_000;
+/**
+ * A service that works answers within 2 s, also while its broker or database is away; only a query that waits for a
+ * view may take longer. Whoever wants to wait for that longer than this says so with a deadline: without one, a service
+ * that hangs is taken for one that is away.
+ */
+const UNANSWERED_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 1_500;
 const HEALTH_PATH = '/grpc.health.v1.Health/Check';
 const MAX_BACKOFF_MS = 1_000;
@@ -28,11 +32,12 @@ const MAX_BACKOFF_MS = 1_000;
 export class RemoteService {
   readonly #client: Client;
 
-  /** @param url `http://host:port`, or `https://host:port` for TLS. */
-  constructor(url: string) {
-    const { protocol, host } = new URL(url);
-    const channel = protocol === 'https:' ? credentials.createSsl() : credentials.createInsecure();
-    this.#client = new Client(host, channel, {
+  readonly #unansweredMs: number;
+
+  /** @param url `http://host:port`. */
+  constructor(url: string, { unansweredMs = UNANSWERED_MS }: { unansweredMs?: number } = {}) {
+    this.#unansweredMs = unansweredMs;
+    this.#client = new Client(new URL(url).host, credentials.createInsecure(), {
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': MAX_BACKOFF_MS,
       'grpc.keepalive_time_ms': 10_000,
@@ -86,7 +91,7 @@ export class RemoteService {
 
   async #send(method: DescMethod, request: Uint8Array, call: Call): Promise<Uint8Array> {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-    const options = { deadline: call.deadline ?? Date.now() + DEFAULT_DEADLINE_MS };
+    const options = { deadline: call.deadline ?? Date.now() + this.#unansweredMs };
     const sent = this.#client.makeUnaryRequest(
       pathOf(method),
       asBuffer,
@@ -94,7 +99,7 @@ export class RemoteService {
       request,
       metadataOf(call),
       options,
-      (error, answer) => (error === null ? resolve(answer as Uint8Array) : reject(passedOn(error, method))),
+      (error, answer) => (error === null ? resolve(answer as Uint8Array) : reject(passedOn(error, method, call))),
     );
     const cancel = () => sent.cancel();
     call.signal.addEventListener('abort', cancel, { once: true });
@@ -120,7 +125,7 @@ export class RemoteService {
     try {
       for await (const answer of answers) yield answer as Uint8Array;
     } catch (error) {
-      throw passedOn(error as ServiceError, method);
+      throw passedOn(error as ServiceError, method, call);
     } finally {
       call.signal.removeEventListener('abort', cancel);
       answers.cancel();
@@ -142,13 +147,28 @@ function metadataOf({ authorization, correlationId }: Call): Metadata {
   return metadata;
 }
 
-/** What the service answered; or, where nobody answered, that it is away. */
-function passedOn(error: ServiceError, method: DescMethod): CallError | PassedOnError {
-  const answered = new PassedOnError(error);
-  if (error.code !== status.UNAVAILABLE || answered.encodedDetails !== undefined) return answered;
-  return new CallError('UNAVAILABLE', `${method.parent.typeName} is away, try again`, {
+/**
+ * What the service answered, as it is; or, where it did not, what is to be said of that. The library's own words, with
+ * addresses in them, are for nobody outside. The service's answers carry a correlation id, as every answer of a door.
+ */
+function passedOn(error: ServiceError, method: DescMethod, { deadline }: Call): CallError | PassedOnError {
+  const isLate = error.code === status.DEADLINE_EXCEEDED;
+  // Without a deadline of the caller's it was ours, and the service was quick to see it at best.
+  if (isLate && deadline === undefined) return away(error, method);
+  if (error.metadata.get(CORRELATION_HEADER).length > 0) return new PassedOnError(error);
+  if (isLate) return new CallError('DEADLINE_EXCEEDED', 'the deadline of the call has passed', { cause: error });
+  if (error.code === status.CANCELLED) return new CallError('CANCELLED', 'the call was given up', { cause: error });
+  if (error.code === status.UNAVAILABLE) return away(error, method);
+  if (error.code === status.UNIMPLEMENTED) {
+    return new CallError('UNIMPLEMENTED', `${pathOf(method)} is not there yet`, { cause: error });
+  }
+  return callErrorOf(error);
+}
+
+function away(cause: ServiceError, { parent }: DescMethod): CallError {
+  return new CallError('UNAVAILABLE', `${parent.typeName} is away, try again`, {
     reason: 'SERVICE_AWAY',
     retryAfterMs: 1_000,
-    cause: error,
+    cause,
   });
 }
