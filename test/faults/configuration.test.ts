@@ -54,6 +54,7 @@ describe('npm start', () => {
       ['AUTH_JWKS_URL or AUTH_SECRET', 'production'],
     ],
     ['no master key in production', { NODE_ENV: 'production', AUTH_SECRET: 's'.repeat(32) }, ['PERSONAL_DATA_KEY']],
+    ['a short secret in production', { NODE_ENV: 'production', AUTH_SECRET: 's'.repeat(31) }, ['AUTH_SECRET', '32']],
     [
       'two ways to check tokens',
       { AUTH_SECRET: 's'.repeat(32), AUTH_JWKS_URL: 'https://127.0.0.1/keys' },
