@@ -5,6 +5,7 @@ import { ownNats } from '#kit/testing/servers.ts';
 import { DeadLetterHeader, Parking, type ParkingNote } from './dead-letters.ts';
 import type { StoredMessage } from './event.ts';
 import { Journal } from './journal.ts';
+import { ParkedKeys } from './parked-keys.ts';
 
 let url: string;
 
@@ -89,12 +90,10 @@ test('a message that is parked again after a crash, or by two owners at once, is
 
 test('messages that reach a key at the same moment are all parked, in their order', async () => {
   const { parking, letters } = await open();
-  await Promise.all([1, 2, 3].map((sequence) => parking.park(message(a, sequence), note)));
-  expect((await letters(`3.${a}`)).map(({ headers: head }) => head.get(DeadLetterHeader.sequence))).toEqual([
-    '1',
-    '2',
-    '3',
-  ]);
+  const sequences = Array.from({ length: 30 }, (_, index) => index + 1);
+  await Promise.all(sequences.map((sequence) => parking.park(message(a, sequence), note)));
+  const parked = (await letters(`3.${a}`)).map(({ headers: head }) => Number(head.get(DeadLetterHeader.sequence)));
+  expect(parked).toEqual(sequences);
 });
 
 test('what several journals say of a key is parked once each, also when it comes again in another order', async () => {
@@ -155,4 +154,14 @@ test('an original is not acknowledged before its dead letter is stored', async (
   await Parking.open(bank.broker, 'anyone');
   await expect.poll(() => bank.parked(a), { timeout: 5_000 }).toMatchObject([{ sequence: 1, reason: 'FAILED' }]);
   await expect.poll(floor).toBe(1);
+});
+
+test("what is no event's subject waits behind what was parked of such in its partition, in a view as elsewhere", async () => {
+  const { broker, consumer } = await open();
+  const parked = await ParkedKeys.open(broker, consumer, 3);
+  const subject = 'bank.event.3.account.not.a.key';
+  await parked.park(message(a, 7, { subject }), note);
+  expect(await parked.isBehind(message(a, 8, { subject }), undefined)).toBe(true);
+  expect(await parked.isBehind(message(a, 6, { subject }), undefined)).toBe(false);
+  expect(await parked.isBehind(message(a, 8), undefined)).toBe(false);
 });

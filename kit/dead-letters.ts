@@ -67,6 +67,8 @@ export class Parking {
   readonly #broker: Broker;
   readonly #consumer: string;
   readonly #parked: Map<string, number>;
+  /** The last letter that is on its way, by subject. */
+  readonly #storing = new Map<string, Promise<void>>();
 
   private constructor(broker: Broker, consumer: string, parked: Map<string, number>) {
     this.#broker = broker;
@@ -101,8 +103,17 @@ export class Parking {
   async park(message: StoredMessage, note: ParkingNote): Promise<void> {
     const { partition, key } = parkingPlace(message.subject);
     const subject = this.#subject(partition, key);
-    const sequence = await this.#append(subject, message, note);
-    this.#parked.set(subject, sequence);
+    // What is older than a key's last letter counts as parked: so they are stored in the order in which they come, and
+    // where one can't be, neither are those behind it.
+    const stored = (this.#storing.get(subject) ?? Promise.resolve()).then(async () => {
+      this.#parked.set(subject, await this.#append(subject, message, note));
+    });
+    this.#storing.set(subject, stored);
+    try {
+      await stored;
+    } finally {
+      if (this.#storing.get(subject) === stored) this.#storing.delete(subject);
+    }
   }
 
   async #append(subject: string, message: StoredMessage, note: ParkingNote): Promise<number> {
