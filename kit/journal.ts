@@ -1,14 +1,6 @@
 import { hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type ConsumerMessages,
-  DeliverPolicy,
-  JetStreamApiError,
-  type JsMsg,
-  type MsgRequest,
-  type PubAck,
-  type StoredMsg,
-} from '@nats-io/jetstream';
+import { JetStreamApiError, type JsMsg, type MsgRequest, type PubAck, type StoredMsg } from '@nats-io/jetstream';
 import { headers, InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-node';
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
@@ -201,21 +193,6 @@ export class Journal {
       from = next.sequence + 1;
     }
     return messages;
-  }
-
-  /** Messages whose subject matches, in the stream's order, from a sequence on, without end. Break out to stop. */
-  async *read(subject: string, fromSequence: number): AsyncGenerator<StoredMessage> {
-    const consumer = await this.#broker.js.consumers.get(this.stream, {
-      filter_subjects: [subject],
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: fromSequence,
-    });
-    const messages: ConsumerMessages = await consumer.consume({ max_messages: 500 });
-    try {
-      for await (const message of messages) yield storedFromConsumer(message);
-    } finally {
-      await messages.close();
-    }
   }
 
   get stream(): string {

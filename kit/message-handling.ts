@@ -23,7 +23,10 @@ export type HandlingOptions = {
   /** Attempts that may fail before a message is parked. */
   maxAttempts: number;
   backoff: Backoff;
-  /** After this long the handler's signal aborts, and the attempt has failed. */
+  /**
+   * After this long the handler's signal aborts. The attempt has failed once the handler ends with an error; one that
+   * does not heed its signal is waited for, because its key's next message must not run beside it.
+   */
   attemptTimeoutMs: number;
 };
 

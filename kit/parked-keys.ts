@@ -1,8 +1,7 @@
 import type { Broker } from './broker.ts';
-import { DeadLetterHeader, Parking, type ParkingNote } from './dead-letters.ts';
+import { DeadLetterHeader, Parking, type ParkingNote, parkingPlace } from './dead-letters.ts';
 import type { StoredMessage } from './event.ts';
 import { Journal } from './journal.ts';
-import { parseSubject } from './partitions.ts';
 
 /** A row of dead letters is read again after this: an operator may have taken it away. */
 const ROW_MS = 2_000;
@@ -42,7 +41,7 @@ export class ParkedKeys {
    * @param time when its event was decided; undefined where it can't be read.
    */
   async isBehind(message: StoredMessage, time: Date | undefined): Promise<boolean> {
-    const { key, partition } = parseSubject(message.subject) ?? { key: 'unknown', partition: 0 };
+    const { key, partition } = parkingPlace(message.subject);
     if (!this.#parking.isParked(partition, key)) return false;
     const row = await this.#row(`dead.${this.#consumer}.${partition}.${key}`);
     if (row === undefined) return false;

@@ -9,7 +9,7 @@ import { type Bank, keysOfPartition, noting, openBank, ownConnection } from '#ki
 import { ownNats } from '#kit/testing/servers.ts';
 import type { Broker } from './broker.ts';
 import { TransientError } from './errors.ts';
-import { correlationId } from './telemetry/correlation.ts';
+import { currentSubject } from './telemetry/correlation.ts';
 
 let url: string;
 
@@ -240,7 +240,9 @@ test('handling is a span that goes on with the trace of who published, and carri
   trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [processor] }));
   const bank = await openBank(url);
   const within: unknown[] = [];
-  const { handle } = noting(() => within.push(correlationId(), trace.getActiveSpan()?.spanContext().spanId));
+  const { handle } = noting(() =>
+    within.push(currentSubject()?.correlationId, trace.getActiveSpan()?.spanContext().spanId),
+  );
   await bank.consumer(handle).own([3]);
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   await bank.deposit(a, 1, { traceparent });

@@ -5,7 +5,7 @@ import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@open
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventHeaders, type StoredMessage } from '#kit/event.ts';
 import { observedBatch } from './batches.ts';
-import { correlationId } from './correlation.ts';
+import { currentSubject } from './correlation.ts';
 import { linksTo } from './tracing.ts';
 
 const exporter = new InMemorySpanExporter();
@@ -52,7 +52,7 @@ const nothing = async () => {};
 test('one message is handled as a part of the trace that published it, under its correlation id', async () => {
   let seen: string | undefined;
   await observedBatch('bank-accounts', [message(1)], async () => {
-    seen = correlationId();
+    seen = currentSubject()?.correlationId;
   });
 
   expect(seen).toBe('correlation 1');

@@ -21,11 +21,6 @@ export function aboutAggregate(name: string, key: string): void {
   if (subject !== undefined) subject.aggregate = `${name} ${key}`;
 }
 
-/** The correlation id of what is being done now. */
-export function correlationId(): string | undefined {
-  return currentSubject()?.correlationId;
-}
-
 /** What is being done now is about this. */
 export function currentSubject(): Subject | undefined {
   return context.active().getValue(KEY) as Subject | undefined;
