@@ -55,6 +55,24 @@ test('a key is looked for in the journal before it is said not to exist', async 
   }
 });
 
+test('what happened while a replica was away is read before it answers', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const db = ownDatabase(sharedMongoUri());
+  await bank.deposit('anna', 1);
+  const projection = projectionOf(bank, db);
+  void projection.own(allPartitions);
+  await vi.waitFor(async () => expect(await projection.find('anna')).toBeDefined(), soon);
+  await projection.stop();
+  await Promise.all(Array.from({ length: 1_000 }, (_, number) => bank.deposit(`account-${number}`, number)));
+  await bank.deposit('anna', 2);
+
+  const replica = await replicaOf(bank, db);
+  expect(replica.health()).toMatchObject({ ready: false });
+
+  expect(await replica.get('anna')).toEqual({ amounts: [1, 2] });
+  expect(replica.health()).toMatchObject({ ready: true });
+});
+
 test('a replica begins with what the database has, and applies nothing of it twice', async () => {
   const bank = await openBank(sharedNatsUrl());
   const db = ownDatabase(sharedMongoUri());

@@ -43,6 +43,8 @@ export class Replica<Document extends object, Event extends Message = Message> {
   readonly #waiters = new Set<() => void>();
   /** Sequence of the last message that was read. */
   #position = 0;
+  /** Whether everything was read that stood in the journal when following began. */
+  #isCurrent = false;
   #problem: string | undefined = 'not started';
   #stop: AbortController | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -84,21 +86,23 @@ export class Replica<Document extends object, Event extends Message = Message> {
 
   /**
    * The document of a key. One that is missing is looked for in the journal, on its leader, before it is said not to exist.
-   * @throws UnavailableError when it exists and could not be read in time.
+   * @throws UnavailableError when it exists and could not be read in time; after a start also while what happened
+   *   before has not been read: what is known of the key may be long out of date.
    */
   async get(key: string): Promise<Document | undefined> {
+    if (!this.#isCurrent) await this.#until(() => this.#isCurrent);
     const known = this.#documents.get(key);
     if (known !== undefined) return known.document;
     const last = await this.#journal.lastOnLeader(subjectOf(this.#journal.declaration.service, this.#aggregate, key));
     if (last === undefined) return undefined;
-    return this.#appears(key);
+    await this.#until(() => this.#documents.has(key));
+    return this.#documents.get(key)?.document;
   }
 
-  async #appears(key: string): Promise<Document | undefined> {
+  async #until(isSo: () => boolean): Promise<void> {
     const signal = AbortSignal.timeout(CATCH_UP_MS);
     while (!signal.aborted) {
-      const known = this.#documents.get(key);
-      if (known !== undefined) return known.document;
+      if (isSo()) return;
       await new Promise<void>((resolve) => {
         const done = () => {
           this.#waiters.delete(done);
@@ -139,6 +143,7 @@ export class Replica<Document extends object, Event extends Message = Message> {
         await this.#follow(signal);
       } catch (error) {
         if (signal.aborted) return;
+        this.#isCurrent = false;
         this.#problem = error instanceof Error ? error.message : String(error);
         this.#parts.logger.warn(
           { err: error, view: this.#view.name },
@@ -161,6 +166,10 @@ export class Replica<Document extends object, Event extends Message = Message> {
         opt_start_seq: this.#position + 1,
       }),
     );
+    // Asked before the first pull: what is pending is all that there is.
+    const { num_pending } = await answered(broker, () => consumer.info());
+    this.#problem = 'catching up';
+    this.#caughtUp(num_pending === 0);
     const messages = await consumer.consume({
       max_messages: PREFETCH,
       expires: PULL_EXPIRES_MS,
@@ -170,11 +179,11 @@ export class Replica<Document extends object, Event extends Message = Message> {
     const close = () => void messages.close();
     signal.addEventListener('abort', close, { once: true });
     if (signal.aborted) close();
-    this.#problem = undefined;
     try {
       for await (const message of messages) {
         await this.#apply(storedFromConsumer(message));
         this.#position = message.seq;
+        this.#caughtUp(message.info.pending === 0);
         for (const wake of this.#waiters) wake();
       }
     } finally {
@@ -183,6 +192,14 @@ export class Replica<Document extends object, Event extends Message = Message> {
       await this.#release(consumer);
     }
     if (!signal.aborted) throw new Error('its consumer was closed');
+  }
+
+  /** From the moment that nothing is pending on, it stays current: what comes then, comes as it happens. */
+  #caughtUp(isCurrent: boolean): void {
+    if (!isCurrent) return;
+    this.#isCurrent = true;
+    this.#problem = undefined;
+    for (const wake of this.#waiters) wake();
   }
 
   /** The broker forgets a consumer by itself too, but only minutes after. */
