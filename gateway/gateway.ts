@@ -57,6 +57,7 @@ export async function startGateway(
     ...common,
     port: settings.httpPort,
     serveMetrics: telemetry.serveMetrics,
+    logger,
   });
   // Both at once: what they wait for, one after the other, could take longer than a stop may.
   started.add('the doors', () => Promise.all([http.stop(), grpc.stop()]));

@@ -7,17 +7,21 @@ import { Identity } from './rpc/identity.ts';
 import { unlimited } from './rpc/limit.ts';
 import { Pipeline } from './rpc/pipeline.ts';
 import { openServiceParts, type ServiceParts } from './service-parts.ts';
-import { port, readSettings } from './settings.ts';
+import { port, readSettings, text } from './settings.ts';
 import { createLogger } from './telemetry/logging.ts';
 import { startTelemetry } from './telemetry/setup.ts';
 
 /** What a service in a process of its own is told beside the platform's settings. */
 export const serviceSettings = {
-  grpcPort: port('SERVICE_GRPC_PORT', 9091, 'port of a service that runs by itself; the gateway finds it there'),
-  httpPort: port('SERVICE_HTTP_PORT', 9464, 'port of its `/healthz`, `/readyz` and `/metrics`'),
+  host: text(
+    'SERVICE_HOST',
+    '127.0.0.1',
+    'address that a service that runs by itself listens on, without TLS; `0.0.0.0`: every one',
+  ),
+  grpcPort: port('SERVICE_GRPC_PORT', 9091, 'its port for gRPC; the gateway finds it there'),
+  httpPort: port('SERVICE_HTTP_PORT', 9464, 'its port for `/healthz`, `/readyz` and `/metrics`'),
 };
 
-const ANY_ADDRESS = '0.0.0.0';
 const MAX_REQUEST_BYTES = 1024 ** 2;
 
 /** Runs one service as a process: its settings from the environment, its doors on a gRPC port of its own. */
@@ -51,13 +55,14 @@ export function runService(name: string, compose: (parts: ServiceParts) => Promi
     // The caller is limited at the gateway, and checked here again: a service trusts no network.
     const identity = new Identity(identitySettings(settings));
     const pipeline = new Pipeline({ identity, limit: unlimited, logger });
-    const common = { host: ANY_ADDRESS, maxRequestBytes: MAX_REQUEST_BYTES, health: () => service.health() };
+    const common = { host: settings.host, maxRequestBytes: MAX_REQUEST_BYTES, health: () => service.health() };
     const grpc = await startGrpcServer(service.doors, pipeline, { ...common, port: settings.grpcPort });
     started.add('gRPC', grpc.stop);
     const http = await startHttpServer([], pipeline, {
       ...common,
       port: settings.httpPort,
       serveMetrics: telemetry.serveMetrics,
+      logger,
     });
     started.add('HTTP', http.stop);
     logger.info({ grpcPort: grpc.port, httpPort: http.port }, `${name} is running`);

@@ -39,7 +39,7 @@ export async function testPlatform(options: TestPlatformOptions = {}): Promise<T
   const mongodbUri = options.mongodbUri ?? sharedMongoUri();
   const environment = { GATEWAY_GRPC_PORT: '0', GATEWAY_HTTP_PORT: '0', RATE_LIMIT: '0', ...options.environment };
   const settings = readSettings(allSettings, environment);
-  const telemetry = { serveMetrics: () => {} };
+  const telemetry = { serveMetrics: async () => {} };
   const servers = { natsUrl: nats.url, mongodbUri };
   const { grpcPort, httpPort } = await startPlatform(
     settings,

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { freePort } from '#kit/local/free-port.ts';
 import { atTheEnd, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
@@ -143,6 +144,14 @@ describe.each(Object.entries(doors))('three processes, through %s', (_, makeClie
   });
 });
 
+test('a service by itself listens where it is told to, which is on this machine only', async () => {
+  for (const port of [orders.grpc, orders.http].map((address) => Number(address.split(':').at(-1)))) {
+    // Whatever listens on every address answers here too.
+    await expect(connected('127.0.0.2', port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await connected('127.0.0.1', port);
+  }
+});
+
 test('one trace runs through the gateway and the service behind it', async () => {
   const [traceId, callerId] = [randomUUID().replaceAll('-', ''), 'c0ffee00c0ffee00'];
   const client = grpcJsClient(gateway.grpc, ada, { traceparent: `00-${traceId}-${callerId}-01` });
@@ -218,6 +227,15 @@ test('a service that dies is UNAVAILABLE within 2 s, unready, and back by itself
   await expect.poll(() => ready(gateway.http), { timeout: 10_000 }).toBe(200);
   expect(await byHttp?.place(request)).toEqual(placed);
 });
+
+async function connected(host: string, port: number): Promise<void> {
+  const socket = connect({ host, port });
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
+}
 
 async function first(events: AsyncIterable<EventJson>): Promise<EventJson | undefined> {
   for await (const event of events) return event;

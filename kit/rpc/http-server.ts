@@ -5,7 +5,9 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { CallError } from '../errors.ts';
+import type { Health } from '../lifecycle.ts';
 import { StartError } from '../process.ts';
+import type { Logger } from '../telemetry/logging.ts';
 import type { Door } from './door.ts';
 import { connectError, type PassedOnError } from './errors.ts';
 import type { GrpcServerOptions, RunningServer } from './grpc-server.ts';
@@ -18,8 +20,10 @@ import {
   type Pipeline,
   ServerStopping,
 } from './pipeline.ts';
+import { readiness } from './readiness.ts';
 
 export type HttpServerOptions = GrpcServerOptions & {
+  logger: Logger;
   serveMetrics(request: IncomingMessage, response: ServerResponse): void;
 };
 
@@ -35,6 +39,7 @@ export async function startHttpServer(
   options: HttpServerOptions,
 ): Promise<RunningServer> {
   const stopping = new AbortController();
+  const ready = readiness(options.health, options.logger);
   const handler = connectNodeAdapter({
     routes: (router) => {
       for (const door of doors) route(router, door, pipeline, stopping.signal);
@@ -48,7 +53,8 @@ export async function startHttpServer(
       ...(options.registry === undefined ? {} : { registry: options.registry }),
     },
     requestGate: explainMalformed,
-    fallback: (request, response) => operate(request as IncomingMessage, response as ServerResponse, options),
+    fallback: (request, response) =>
+      operate(request as IncomingMessage, response as ServerResponse, options.serveMetrics, ready),
   });
   const answering = new Set<ServerResponse>();
   const listener = (request: IncomingMessage, response: ServerResponse) => {
@@ -149,12 +155,17 @@ function signalOf({ signal }: HandlerContext): AbortSignal {
   return ended.signal;
 }
 
-async function operate(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): Promise<void> {
+async function operate(
+  request: IncomingMessage,
+  response: ServerResponse,
+  serveMetrics: HttpServerOptions['serveMetrics'],
+  readyNow: () => Promise<Health>,
+): Promise<void> {
   const path = request.url?.split('?')[0];
-  if (path === '/metrics') return options.serveMetrics(request, response);
+  if (path === '/metrics') return serveMetrics(request, response);
   if (path === '/healthz') return answer(response, 200, { status: 'running' });
   if (path === '/readyz') {
-    const { ready, reasons } = await options.health();
+    const { ready, reasons } = await readyNow();
     return answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', reasons });
   }
   // As Connect's clients expect it: a method that there is not is UNIMPLEMENTED on every protocol.

@@ -3,7 +3,7 @@ import { context, metrics, propagation, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
@@ -15,6 +15,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import { ATTR_SERVICE_NAME } from '@opentelemetry/semantic-conventions';
+import { remembered } from '../remembered.ts';
 import { observeProcess } from './process-metrics.ts';
 
 export type TelemetrySettings = {
@@ -27,11 +28,13 @@ export type TelemetrySettings = {
 
 export type Telemetry = {
   /** Answers with the metrics in Prometheus' text format. */
-  serveMetrics(request: IncomingMessage, response: ServerResponse): void;
+  serveMetrics(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Sends what has not been sent yet. */
   stop(): Promise<void>;
 };
 
+/** Anybody may ask for the metrics, and some of them are asked of the broker. */
+const METRICS_GOOD_MS = 1_000;
 const EXPORT_INTERVAL_MS = 1_000;
 const EXPORT_TIMEOUT_MS = 3_000;
 const QUEUED_SPANS = 16_384;
@@ -43,7 +46,7 @@ const QUEUED_SPANS = 16_384;
 export function startTelemetry({ serviceName, otlpEndpoint, traceRatio }: TelemetrySettings): Telemetry {
   const resource = defaultResource().merge(resourceFromAttributes({ [ATTR_SERVICE_NAME]: serviceName }));
   const endpoint = otlpEndpoint?.replace(/\/$/, '');
-  const prometheus = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
+  const prometheus = new PrometheusExporter({ preventServerStart: true });
   const meters = new MeterProvider({
     resource,
     readers: [
@@ -76,8 +79,17 @@ export function startTelemetry({ serviceName, otlpEndpoint, traceRatio }: Teleme
   trace.setGlobalTracerProvider(tracers);
   metrics.setGlobalMeterProvider(meters);
   const endObserving = observeProcess();
+  const serializer = new PrometheusSerializer(undefined, undefined, undefined, undefined, true);
+  const text = remembered(
+    async () => serializer.serialize((await prometheus.collect()).resourceMetrics),
+    METRICS_GOOD_MS,
+  );
   return {
-    serveMetrics: (request, response) => prometheus.getMetricsRequestHandler(request, response),
+    async serveMetrics(_, response) {
+      const metrics = await text().catch(() => undefined);
+      response.writeHead(metrics === undefined ? 500 : 200, { 'content-type': 'text/plain; version=0.0.4' });
+      response.end(metrics);
+    },
     // A receiver that is away must not keep a process from ending.
     stop: async () => {
       endObserving();

@@ -199,7 +199,7 @@ describe('/metrics', () => {
       .poll(async () => seriesIn(await metrics(), 'causeway_dead_letters', { consumer }), { timeout: 10_000 })
       .toBe(1);
     const parked = { consumer, reason: 'CANNOT_DECODE' };
-    expect(seriesIn(await metrics(), 'causeway_consumer_parked_total', parked)).toBe(1);
+    await expect.poll(async () => seriesIn(await metrics(), 'causeway_consumer_parked_total', parked)).toBe(1);
   });
 });
 
