@@ -10,6 +10,11 @@ export type Reaction<Event extends Message = Message> = {
   name: string;
   /** Of one journal. */
   sources: readonly EventSource[];
+  /**
+   * Where it begins when it is new: with the first event that there ever was, or with what happens from its first start
+   * on. An e-mail to everybody who ever ordered is sent once only.
+   */
+  begins: 'with-the-first-event' | 'now';
   /** Events of other types are passed over. */
   types: EventTypes;
   /**

@@ -50,6 +50,21 @@ test('what a puller took and died with comes first to the next owner, and in ord
   expect(noted.of(a)).toEqual([1, 2, 3, 4]);
 });
 
+test('a reaction that begins now hears of nothing that was before, and of everything after, whoever owns it then', async () => {
+  const bank = await openBank(url);
+  for (const amount of [1, 2, 3]) await bank.deposit(a, amount);
+  const noted = noting();
+  const first = bank.consumer(noted.handle, { begins: 'now' });
+  await first.own([3]);
+  await expect.poll(() => first.health().ready).toBe(true);
+  await first.stop();
+  await bank.deposit(a, 4);
+  const second = bank.consumer(noted.handle, { begins: 'now' });
+  await second.own([3]);
+  await bank.deposit(a, 5);
+  await expect.poll(() => noted.of(a)).toEqual([4, 5]);
+});
+
 test('when another puller takes a message the owner begins again at once, and handles all in order', async () => {
   const bank = await openBank(url);
   const noted = noting();

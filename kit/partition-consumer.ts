@@ -188,7 +188,7 @@ export class PartitionConsumer<Event extends Message> {
       return await consumers.add(this.#stream, {
         durable_name: this.#durable,
         ack_policy: AckPolicy.Explicit,
-        deliver_policy: DeliverPolicy.All,
+        deliver_policy: this.#reaction.begins === 'now' ? DeliverPolicy.New : DeliverPolicy.All,
         replay_policy: ReplayPolicy.Instant,
         ...changeable,
       });

@@ -12,6 +12,7 @@ const consumer = new KeyedConsumer<MoneyDeposited>(
   {
     name: 'thank-on-deposit',
     sources: [{ journal: journalOf(service), aggregate: 'account' }],
+    begins: 'with-the-first-event',
     types: new EventTypes([MoneyDepositedSchema]),
     async handle({ data: { amount } }) {
       if (String(amount) === deadly) {

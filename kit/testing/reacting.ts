@@ -34,7 +34,7 @@ export type Bank = {
   /** A consumer on a connection of its own or the bank's; stopped when the test ends. */
   consumer(
     handle: Handle,
-    options?: ConsumerOptions & { broker?: Broker; logger?: Logger },
+    options?: ConsumerOptions & { broker?: Broker; logger?: Logger; begins?: Reaction['begins'] },
   ): KeyedConsumer<MoneyDeposited>;
   /** What the consumer has parked for a key, first to last. */
   parked(key: string): Promise<{ sequence: number; reason: string; attempts: number }[]>;
@@ -98,6 +98,7 @@ export async function openBank(url: string, service = `bank${randomUUID().slice(
   const reaction = (handle: Handle): Reaction<MoneyDeposited> => ({
     name: 'thank-on-deposit',
     sources: [{ journal: journal.declaration, aggregate: 'account' }],
+    begins: 'with-the-first-event',
     types: new EventTypes([MoneyDepositedSchema, AccountOpenedSchema]),
     handle,
   });
@@ -110,9 +111,9 @@ export async function openBank(url: string, service = `bank${randomUUID().slice(
     deposit: (key, amount, words) => publish(key, MoneyDepositedSchema, amount, words?.traceparent),
     withdraw: (key, amount) => publish(key, MoneyWithdrawnSchema, amount),
     raw: async (key, data) => (await broker.js.publish(subjectOf(service, 'account', key), data)).seq,
-    consumer(handle, { broker: own = broker, logger = silent, ...options } = {}) {
+    consumer(handle, { broker: own = broker, logger = silent, begins = 'with-the-first-event', ...options } = {}) {
       const parts = { service, broker: own, logger, personalData: { find: async () => undefined } };
-      const consumer = new KeyedConsumer(reaction(handle), parts, { ...quick, ...options });
+      const consumer = new KeyedConsumer({ ...reaction(handle), begins }, parts, { ...quick, ...options });
       onTestFinished(() => consumer.stop());
       return consumer;
     },
