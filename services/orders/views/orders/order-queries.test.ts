@@ -51,6 +51,29 @@ test('every order is on one page, the newest first, also where several are of th
   }
 });
 
+test('a page of large orders ends before it is too large for an answer, and the next one goes on', async () => {
+  const { collection, newestFirst, pages } = await filledView();
+  const large = Array.from({ length: 100 }, () => ({ sku: 'coffee-beans', name: '\u{1F600}'.repeat(200) }));
+  await collection.updateMany({ revision: 1 }, { $set: { lines: large } } as never);
+
+  const found = await pages(anyOrder, 60);
+
+  expect(found.flat()).toEqual(newestFirst.map(({ _id }) => _id));
+  // 60 orders of more than 80,000 bytes each.
+  expect(found.length).toBeGreaterThanOrEqual(3);
+  for (const page of found) expect(page.length * 80_000).toBeLessThan(2_100_000);
+});
+
+test('an order that is larger than a page may be is on one by itself', async () => {
+  const { collection, pages } = await filledView();
+  const huge = { customerId: 'carl', cancellationReason: 'x'.repeat(3_000_000) };
+  await collection.updateMany({ _id: { $in: ['o-01', 'o-02', 'o-03'] } }, { $set: huge } as never);
+
+  const found = await pages({ customerId: 'carl', status: undefined }, 60);
+
+  expect(found.map(({ length }) => length)).toEqual([1, 1, 1]);
+});
+
 test('a list has only what it was asked for', async () => {
   const { newestFirst, pages } = await filledView();
   const filters: OrderFilter[] = [
