@@ -7,6 +7,7 @@ import { readSettings } from '#kit/settings.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import { startTelemetry } from '#kit/telemetry/setup.ts';
 import { takeDataDirectory } from './data-directory.ts';
+import { keepRunning, type StartServer } from './embedded.ts';
 import { allSettings, checkSettings, type Servers, startPlatform } from './platform.ts';
 import { welcome } from './welcome.ts';
 
@@ -60,26 +61,23 @@ async function startServers(settings: ServerSettings, fresh: boolean, started: S
   }
   const directory = await takeDataDirectory(dataDirectory);
   started.add('the data directory', directory.release);
-  const embed = async (what: string, given: string | undefined, setting: string, start: () => Promise<Embedded>) => {
+  const embed = async (what: string, given: string | undefined, setting: string, start: StartServer) => {
     if (given !== undefined) {
       say(what, `at ${setting}`);
       return given;
     }
-    const server = await start().catch((error) => {
-      throw new StartError(error instanceof Error ? error.message : String(error));
-    });
-    started.add(what, server.stop);
-    say(what, server.choice);
-    return server.url;
+    const { url, choice } = await keepRunning(what, start, started);
+    say(what, choice);
+    return url;
   };
   const [nats, mongodb] = await Promise.all([
-    embed('broker', natsUrl, 'NATS_URL', () => startNats({ directory: directory.nats, fresh })),
-    embed('database', mongodbUri, 'MONGODB_URI', () => startMongodb({ directory: directory.mongodb, fresh })),
+    embed('broker', natsUrl, 'NATS_URL', (again) => startNats({ directory: directory.nats, fresh, ...again })),
+    embed('database', mongodbUri, 'MONGODB_URI', (again) =>
+      startMongodb({ directory: directory.mongodb, fresh, ...again }),
+    ),
   ]);
   return { natsUrl: nats, mongodbUri: mongodb };
 }
-
-type Embedded = Awaited<ReturnType<typeof startNats>>;
 
 function say(what: string, choice: string): void {
   process.stdout.write(`${what.padEnd(10)}${choice}\n`);

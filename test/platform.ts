@@ -63,6 +63,8 @@ export async function bearer(subject: string, role: Caller['role'] = 'customer',
 }
 
 export type PlatformProcess = Doors & {
+  /** Its data directory. */
+  data: string;
   /** All that it has printed since its last start. */
   output(): string;
   /** Ends it as a crash would; its embedded servers go with it. */
@@ -84,12 +86,13 @@ export async function platformProcess(
     await once(child, 'exit');
   };
   atTheEnd(() => end('SIGKILL'));
+  const data = await ownDirectory();
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const { PATH = '', HOME = '', TMPDIR, XDG_CACHE_HOME } = process.env;
   const inherited = Object.entries({ PATH, HOME, TMPDIR, XDG_CACHE_HOME, CI: 'true' });
   const environment = {
     ...Object.fromEntries(inherited.filter(([, value]) => value !== undefined)),
-    CAUSEWAY_DATA: await ownDirectory(),
+    CAUSEWAY_DATA: data,
     GATEWAY_GRPC_PORT: String(grpcPort),
     GATEWAY_HTTP_PORT: String(httpPort),
     ...settings,
@@ -114,6 +117,7 @@ export async function platformProcess(
   };
   await start();
   return {
+    data,
     grpc: `127.0.0.1:${grpcPort}`,
     http: `http://127.0.0.1:${httpPort}`,
     output: () => printed,

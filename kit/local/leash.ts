@@ -9,6 +9,7 @@ import { outputOf } from './cache.ts';
 /** A server in a process of its own that ends when this process ends, however it ends. */
 export type LeashedServer = {
   pid: number;
+  ended: Promise<void>;
   kill(signal?: NodeJS.Signals): Promise<void>;
   stop(): Promise<void>;
 };
@@ -105,6 +106,7 @@ export async function startLeashed(options: LeashedCommand): Promise<LeashedServ
   unreference(child);
   return {
     pid,
+    ended: exited,
     kill: async (signal = 'SIGKILL') => {
       child.kill(signal);
       if (signal === 'SIGCONT') return;

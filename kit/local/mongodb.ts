@@ -54,6 +54,7 @@ export async function startMongodb({ directory, fresh = false, port }: MongodbOp
       const server = await program.start(own, chosen, kept !== undefined);
       return {
         pid: server.pid,
+        ended: server.ended,
         url: `mongodb://127.0.0.1:${chosen}`,
         choice: program.choice,
         kill: (signal) => server.kill(signal),
