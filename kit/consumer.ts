@@ -1,6 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { EventTypes, RecordedEvent } from './event.ts';
 import type { Health } from './lifecycle.ts';
+import { OwnedPartitions } from './owned-partitions.ts';
 import { PartitionConsumer, type PartitionOptions, type PartitionParts } from './partition-consumer.ts';
 import type { EventSource } from './view.ts';
 
@@ -51,11 +52,7 @@ const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 export class KeyedConsumer<Event extends Message = Message> {
   /** `<service>-<reaction>`: what dead letters and telemetry call it. */
   readonly name: string;
-  readonly #reaction: Reaction<Event>;
-  readonly #parts: ConsumerParts;
-  readonly #options: PartitionOptions;
-  readonly #owned = new Map<number, PartitionConsumer<Event>>();
-  readonly #leaving = new Map<number, Promise<void>>();
+  readonly #owned: OwnedPartitions<PartitionConsumer<Event>>;
 
   constructor(reaction: Reaction<Event>, parts: ConsumerParts, options: ConsumerOptions = {}) {
     const journals = new Set(reaction.sources.map(({ journal }) => journal.stream));
@@ -63,9 +60,8 @@ export class KeyedConsumer<Event extends Message = Message> {
     if (!NAME.test(reaction.name))
       throw new Error(`${reaction.name}: a reaction's name has a-z, 0-9 and single dashes`);
     this.name = `${parts.service}-${reaction.name}`;
-    this.#reaction = reaction;
-    this.#parts = parts;
-    this.#options = { ...defaults, ...options };
+    const all = { ...defaults, ...options };
+    this.#owned = new OwnedPartitions((partition) => new PartitionConsumer(reaction, partition, this.name, parts, all));
   }
 
   /**
@@ -73,13 +69,7 @@ export class KeyedConsumer<Event extends Message = Message> {
    * finished what they had at work.
    */
   async own(partitions: readonly number[]): Promise<void> {
-    for (const [partition, consumer] of this.#owned) {
-      if (!partitions.includes(partition)) this.#giveUp(partition, consumer);
-    }
-    for (const partition of partitions) {
-      if (!this.#owned.has(partition)) this.#take(partition);
-    }
-    await Promise.all(this.#leaving.values());
+    await this.#owned.own(partitions);
   }
 
   /** Drains: takes nothing new, finishes what is at work, then closes. */
@@ -89,23 +79,11 @@ export class KeyedConsumer<Event extends Message = Message> {
 
   /** Says what keeps it from making progress, if anything does. Parked messages don't. */
   health(): Health {
-    const reasons = [...this.#owned.values()].flatMap(({ partition, problem }) =>
-      problem === undefined ? [] : [`consumer ${this.name}-${partition}: ${problem}`],
-    );
+    const reasons = this.#owned
+      .all()
+      .flatMap(({ partition, problem }) =>
+        problem === undefined ? [] : [`consumer ${this.name}-${partition}: ${problem}`],
+      );
     return { ready: reasons.length === 0, reasons };
-  }
-
-  #take(partition: number): void {
-    const consumer = new PartitionConsumer(this.#reaction, partition, this.name, this.#parts, this.#options);
-    this.#owned.set(partition, consumer);
-    consumer.start(this.#leaving.get(partition) ?? Promise.resolve());
-  }
-
-  #giveUp(partition: number, consumer: PartitionConsumer<Event>): void {
-    this.#owned.delete(partition);
-    const left = Promise.all([this.#leaving.get(partition), consumer.stop()]).then(() => {
-      if (this.#leaving.get(partition) === left) this.#leaving.delete(partition);
-    });
-    this.#leaving.set(partition, left);
   }
 }
