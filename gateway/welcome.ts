@@ -70,7 +70,7 @@ function curl(address: string, token: string, orderId: string): string {
       country_code: 'IE',
     },
   };
-  return `curl -s ${address}/causeway.orders.v1.OrderService/PlaceOrder \\
+  return `curl -sS ${address}/causeway.orders.v1.OrderService/PlaceOrder \\
   -H 'content-type: application/json' -H 'authorization: Bearer ${token}' \\
   -d '${JSON.stringify(order)}'`;
 }
