@@ -41,7 +41,7 @@ module.exports = {
       comment: 'There is no domain word in the kit.',
       severity: 'error',
       from: { path: '^kit/' },
-      to: { path: ['^services/', '^gateway/', '^test/', '^bench/', '^gen/causeway/(orders|inventory)/'] },
+      to: { path: ['^services/', '^gateway/', '^test/', '^bench/', '^gen/causeway/(?!events/|testing/)'] },
     },
     {
       name: 'gateway-uses-composition-roots-only',

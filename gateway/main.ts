@@ -4,7 +4,7 @@ import { readSettings, SettingsError } from '#kit/settings.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import { startTelemetry } from '#kit/telemetry/setup.ts';
 import { startGateway } from './gateway.ts';
-import { healthOfAll, remoteBackend, type ServiceName, services } from './services.ts';
+import { healthOfNeeded, remoteBackend, type ServiceName, services } from './services.ts';
 import { gatewaySettings } from './settings.ts';
 
 /** The gateway in a process of its own: every service is in another one. */
@@ -21,7 +21,7 @@ await runProcess(async (started) => {
   });
   for (const { name, close } of backends) started.add(`the connection to ${name}`, close);
   const ports = await startGateway(
-    { doors: backends.flatMap(({ doors }) => doors), health: () => healthOfAll(backends), logger, telemetry },
+    { doors: backends.flatMap(({ doors }) => doors), health: () => healthOfNeeded(backends), logger, telemetry },
     settings,
     started,
   );

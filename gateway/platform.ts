@@ -8,17 +8,30 @@ import {
 } from '#kit/platform-settings.ts';
 import type { Started } from '#kit/process.ts';
 import { openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
+import type { SettingValues } from '#kit/settings.ts';
 import type { Logger, LogLevel } from '#kit/telemetry/logging.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import type { Telemetry } from '#kit/telemetry/setup.ts';
+import { analytics } from '../services/analytics/analytics.ts';
+import { fulfilment, fulfilmentSettings } from '../services/fulfilment/fulfilment.ts';
+import { integration } from '../services/integration/integration.ts';
 import { inventory } from '../services/inventory/inventory.ts';
+import { notifications, notificationsSettings } from '../services/notifications/notifications.ts';
+import { operations } from '../services/operations/operations.ts';
 import { orders } from '../services/orders/orders.ts';
+import { payments, paymentsSettings } from '../services/payments/payments.ts';
+import { shipping, shippingSettings } from '../services/shipping/shipping.ts';
 import { startGateway } from './gateway.ts';
-import { type Backend, healthOfAll, remoteBackend, type ServiceName, services } from './services.ts';
+import { type Backend, healthOfNeeded, remoteBackend, type ServiceName, services } from './services.ts';
 import { type GatewaySettings, gatewaySettings, localSettings, tlsFiles } from './settings.ts';
 
+/** What single services are told, beside what the platform is. */
+const ownSettings = { ...fulfilmentSettings, ...paymentsSettings, ...shippingSettings, ...notificationsSettings };
+
 /** Everything that the whole platform in one process is told. */
-export const allSettings = { ...gatewaySettings, ...platformSettings, ...localSettings };
+export const allSettings = { ...gatewaySettings, ...platformSettings, ...ownSettings, ...localSettings };
+
+type RunSettings = GatewaySettings & PlatformSettings & SettingValues<typeof ownSettings>;
 
 /** So that what is wrong with them is said before anything is started. @throws SettingsError */
 export function checkSettings(settings: GatewaySettings & PlatformSettings): void {
@@ -28,13 +41,23 @@ export function checkSettings(settings: GatewaySettings & PlatformSettings): voi
 }
 
 /** How each service is made, in the order in which they start. */
-const compositions: Record<ServiceName, (parts: ServiceParts) => Promise<Service>> = { inventory, orders };
+const compositions: Record<ServiceName, (parts: ServiceParts, settings: RunSettings) => Promise<Service>> = {
+  inventory,
+  orders,
+  fulfilment,
+  payments,
+  shipping,
+  notifications,
+  integration,
+  analytics,
+  operations,
+};
 
 export type Servers = { natsUrl: string; mongodbUri: string };
 
 /** The services and the gateway in this process; a service with an address of its own is left out and called there. */
 export async function startPlatform(
-  settings: GatewaySettings & PlatformSettings,
+  settings: RunSettings,
   servers: Servers,
   telemetry: Pick<Telemetry, 'serveMetrics'>,
   started: Started,
@@ -51,7 +74,7 @@ export async function startPlatform(
     backends.push(backend);
   }
   const logger = log('gateway', settings.logLevel);
-  const health = () => healthOfAll(backends);
+  const health = () => healthOfNeeded(backends);
   const doors = backends.flatMap((backend) => backend.doors);
   const ports = await startGateway({ doors, health, logger, telemetry }, settings, started);
   const { ready, reasons } = await becomesReady(health);
@@ -61,7 +84,7 @@ export async function startPlatform(
 
 async function startService(
   name: ServiceName,
-  settings: PlatformSettings,
+  settings: RunSettings,
   servers: Servers,
   logger: Logger,
   started: Started,
@@ -79,7 +102,7 @@ async function startService(
     logger,
   );
   started.add(`the connections of ${name}`, parts.close);
-  const service = await compositions[name](parts);
+  const service = await compositions[name](parts, settings);
   await service.start();
   return { name, doors: service.doors, health: () => service.health(), close: () => service.stop() };
 }

@@ -1,26 +1,63 @@
 import { createRegistry, type DescService } from '@bufbuild/protobuf';
+import { AnalyticsService } from '#gen/causeway/analytics/v1/analytics_service_pb.js';
+import { file_causeway_fulfilment_v1_events } from '#gen/causeway/fulfilment/v1/events_pb.js';
 import { file_causeway_inventory_v1_events } from '#gen/causeway/inventory/v1/events_pb.js';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
+import { file_causeway_notifications_v1_events } from '#gen/causeway/notifications/v1/events_pb.js';
+import { NotificationService } from '#gen/causeway/notifications/v1/notifications_service_pb.js';
+import { file_causeway_operations_v1_events } from '#gen/causeway/operations/v1/events_pb.js';
+import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { file_causeway_orders_v1_events } from '#gen/causeway/orders/v1/events_pb.js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { file_causeway_payments_v1_events } from '#gen/causeway/payments/v1/events_pb.js';
+import { PaymentService } from '#gen/causeway/payments/v1/payments_service_pb.js';
+import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_pb.js';
+import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
+import { ShippingService } from '#gen/causeway/shipping/v1/shipping_service_pb.js';
+import { WebhookService } from '#gen/causeway/webhooks/v1/webhooks_service_pb.js';
 import type { Health } from '#kit/lifecycle.ts';
 import type { Door } from '#kit/rpc/door.ts';
 import { RemoteService } from '#kit/rpc/remote.ts';
 import type { GatewaySettings } from './settings.ts';
 
-/** The services behind the gateway: what they offer to the outside, and the setting that says where one runs by itself. */
+type BehindTheGateway = {
+  /** What it offers to the outside. */
+  contracts: DescService[];
+  /** The setting that says where it runs, where it does so by itself. */
+  url: keyof GatewaySettings;
+  /** Whether an order can't be placed and read without it. The others may be away: their part waits, and goes on. */
+  isNeeded: boolean;
+};
+
+/** The services behind the gateway. */
 export const services = {
-  orders: { contracts: [OrderService], url: 'ordersUrl' },
-  inventory: { contracts: [InventoryService], url: 'inventoryUrl' },
-} as const satisfies Record<string, { contracts: DescService[]; url: keyof GatewaySettings }>;
+  orders: { contracts: [OrderService], url: 'ordersUrl', isNeeded: true },
+  inventory: { contracts: [InventoryService], url: 'inventoryUrl', isNeeded: false },
+  fulfilment: { contracts: [], url: 'fulfilmentUrl', isNeeded: false },
+  payments: { contracts: [PaymentService], url: 'paymentsUrl', isNeeded: false },
+  shipping: { contracts: [ShippingService], url: 'shippingUrl', isNeeded: false },
+  notifications: { contracts: [NotificationService], url: 'notificationsUrl', isNeeded: false },
+  integration: { contracts: [WebhookService], url: 'integrationUrl', isNeeded: false },
+  analytics: { contracts: [AnalyticsService], url: 'analyticsUrl', isNeeded: false },
+  operations: { contracts: [OperationsService], url: 'operationsUrl', isNeeded: false },
+} as const satisfies Record<string, BehindTheGateway>;
 
 /** What may stand in an order's history: JSON needs to know the types. */
-export const eventRegistry = createRegistry(file_causeway_orders_v1_events, file_causeway_inventory_v1_events);
+export const eventRegistry = createRegistry(
+  file_causeway_orders_v1_events,
+  file_causeway_inventory_v1_events,
+  file_causeway_fulfilment_v1_events,
+  file_causeway_payments_v1_events,
+  file_causeway_shipping_v1_events,
+  file_causeway_notifications_v1_events,
+  file_causeway_public_v1_events,
+  file_causeway_operations_v1_events,
+);
 
 export type ServiceName = keyof typeof services;
 
 /** A service as the gateway sees it, wherever it runs. */
-export type Backend = { name: string; doors: readonly Door[]; health(): Promise<Health>; close(): void };
+export type Backend = { name: ServiceName; doors: readonly Door[]; health(): Promise<Health>; close(): void };
 
 /** A service in another process. */
 export function remoteBackend(name: ServiceName, address: string): Backend {
@@ -33,8 +70,9 @@ export function remoteBackend(name: ServiceName, address: string): Backend {
   };
 }
 
-/** Ready when all are. */
-export async function healthOfAll(backends: readonly Backend[]): Promise<Health> {
-  const all = await Promise.all(backends.map(({ health }) => health()));
+/** Ready when an order can be placed and read. */
+export async function healthOfNeeded(backends: readonly Backend[]): Promise<Health> {
+  const needed = backends.filter(({ name }) => services[name].isNeeded);
+  const all = await Promise.all(needed.map(({ health }) => health()));
   return { ready: all.every(({ ready }) => ready), reasons: all.flatMap(({ reasons }) => reasons) };
 }

@@ -14,6 +14,13 @@ export const gatewaySettings = {
   }),
   ordersUrl: url('ORDERS_URL', ['http'], 'where the gateway finds orders, if it runs by itself', 'in process'),
   inventoryUrl: url('INVENTORY_URL', ['http'], 'the same for inventory', 'in process'),
+  fulfilmentUrl: url('FULFILMENT_URL', ['http'], 'the same for fulfilment', 'in process'),
+  paymentsUrl: url('PAYMENTS_URL', ['http'], 'the same for payments', 'in process'),
+  shippingUrl: url('SHIPPING_URL', ['http'], 'the same for shipping', 'in process'),
+  notificationsUrl: url('NOTIFICATIONS_URL', ['http'], 'the same for notifications', 'in process'),
+  integrationUrl: url('INTEGRATION_URL', ['http'], 'the same for integration events and webhooks', 'in process'),
+  analyticsUrl: url('ANALYTICS_URL', ['http'], 'the same for analytics', 'in process'),
+  operationsUrl: url('OPERATIONS_URL', ['http'], 'the same for operations', 'in process'),
 };
 
 export type GatewaySettings = SettingValues<typeof gatewaySettings>;

@@ -218,6 +218,11 @@ export class Journal {
   }
 }
 
+/** Creates journals that others own, or checks them: who starts first finds what it follows. @throws StreamDriftError */
+export async function ensureJournals(broker: Broker, declarations: readonly JournalDeclaration[]): Promise<void> {
+  for (const declaration of declarations) await new Journal(declaration, broker).ensure();
+}
+
 /** A message as a consumer delivers it. */
 export function storedFromConsumer(message: JsMsg): StoredMessage {
   const { subject, seq: sequence, data } = message;

@@ -7,7 +7,7 @@ import { Identity } from './rpc/identity.ts';
 import { unlimited } from './rpc/limit.ts';
 import { Pipeline } from './rpc/pipeline.ts';
 import { openServiceParts, type ServiceParts } from './service-parts.ts';
-import { port, readSettings, text } from './settings.ts';
+import { port, readSettings, type Settings, type SettingValues, text } from './settings.ts';
 import { createLogger } from './telemetry/logging.ts';
 import { startTelemetry } from './telemetry/setup.ts';
 
@@ -24,10 +24,18 @@ export const serviceSettings = {
 
 const MAX_REQUEST_BYTES = 1024 ** 2;
 
-/** Runs one service as a process: its settings from the environment, its doors on a gRPC port of its own. */
-export function runService(name: string, compose: (parts: ServiceParts) => Promise<Service>): Promise<void> {
+/**
+ * Runs one service as a process: its settings from the environment, its doors on a gRPC port of its own.
+ * @param own what this service alone is told.
+ */
+export function runService<Own extends Settings = Record<never, never>>(
+  name: string,
+  compose: (parts: ServiceParts, settings: SettingValues<Own>) => Promise<Service>,
+  own: Own = {} as Own,
+): Promise<void> {
   return runProcess(async (started) => {
     const settings = readSettings({ ...platformSettings, ...serviceSettings }, process.env);
+    const ownSettings = readSettings(own, process.env);
     const { natsUrl, mongodbUri } = settings;
     if (natsUrl === undefined || mongodbUri === undefined) {
       throw new StartError('NATS_URL and MONGODB_URI must be set for a service that runs by itself');
@@ -49,7 +57,7 @@ export function runService(name: string, compose: (parts: ServiceParts) => Promi
       logger,
     );
     started.add('connections', parts.close);
-    const service = await compose(parts);
+    const service = await compose(parts, ownSettings);
     started.add(name, service.stop);
     await service.start();
     // The caller is limited at the gateway, and checked here again: a service trusts no network.

@@ -51,7 +51,17 @@ export type JournalDeclaration = {
   stream: string;
   /** Size at which the stream refuses more, where it is another than the platform's journals have. */
   maxBytes?: number;
+  /** How long a message is kept; left out: for ever, as in every service's journal. */
+  maxAgeMs?: number;
 };
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+/** Notification events of all services: what was said and is soon forgotten. */
+export const NOTICES: JournalDeclaration = { service: 'notices', stream: 'NOTICES', maxAgeMs: DAY_MS };
+
+/** Integration events: the published language. Who reads it from outside has a month to come back. */
+export const PUBLIC: JournalDeclaration = { service: 'public', stream: 'PUBLIC', maxAgeMs: 30 * DAY_MS };
 
 /** Declares a service's journal; the stream is the service's name in capitals. */
 export function journalOf(service: string, maxBytes?: number): JournalDeclaration {
@@ -63,7 +73,7 @@ export function journalOf(service: string, maxBytes?: number): JournalDeclaratio
  * schedules the server silently allows purge and roll-up again.
  */
 export function journalStream(
-  { service, stream, maxBytes }: JournalDeclaration,
+  { service, stream, maxBytes, maxAgeMs = 0 }: JournalDeclaration,
   { replicas, journalMaxBytes }: Pick<Broker, 'replicas' | 'journalMaxBytes'>,
 ): StreamDeclaration {
   return {
@@ -73,6 +83,7 @@ export function journalStream(
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.New,
     max_bytes: maxBytes ?? journalMaxBytes,
+    max_age: maxAgeMs * 1_000_000,
     num_replicas: replicas,
     allow_direct: true,
     deny_delete: true,

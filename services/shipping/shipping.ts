@@ -1,0 +1,31 @@
+import { Journal } from '#kit/journal.ts';
+import { healthOf, type Service } from '#kit/lifecycle.ts';
+import { OwnedWork } from '#kit/owned-work.ts';
+import type { ServiceParts } from '#kit/service-parts.ts';
+import { journalOf } from '#kit/streams.ts';
+import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
+
+export { shippingSettings } from './settings.ts';
+
+/** Shipping: what is sent. */
+export async function shipping(parts: ServiceParts): Promise<Service> {
+  const journal = new Journal(journalOf('shipping'), parts.broker);
+  const work = new OwnedWork([], parts);
+
+  let endObserving = () => {};
+
+  return {
+    name: 'shipping',
+    doors: [],
+    async start() {
+      await journal.ensure();
+      endObserving = observeJournal(parts.broker, journal.declaration, parts.logger);
+      await work.start();
+    },
+    async stop() {
+      endObserving();
+      await work.stop();
+    },
+    health: () => healthOf(parts, journal, [work]),
+  };
+}
