@@ -42,8 +42,8 @@ export const services = {
   operations: { contracts: [OperationsService], url: 'operationsUrl', isNeeded: false },
 } as const satisfies Record<string, BehindTheGateway>;
 
-/** What may stand in an order's history: JSON needs to know the types. */
-export const eventRegistry = createRegistry(
+/** The contracts of all events. */
+export const eventFiles = [
   file_causeway_orders_v1_events,
   file_causeway_inventory_v1_events,
   file_causeway_fulfilment_v1_events,
@@ -52,7 +52,10 @@ export const eventRegistry = createRegistry(
   file_causeway_notifications_v1_events,
   file_causeway_public_v1_events,
   file_causeway_operations_v1_events,
-);
+];
+
+/** What may stand in an order's history: JSON needs to know the types. */
+export const eventRegistry = createRegistry(...eventFiles);
 
 export type ServiceName = keyof typeof services;
 

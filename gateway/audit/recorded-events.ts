@@ -1,0 +1,38 @@
+import type { Broker } from '#kit/broker.ts';
+import { EventTypes, eventsIn, type RecordedEvent, readEvent } from '#kit/event.ts';
+import { storedFromConsumer } from '#kit/journal.ts';
+import { eventFiles } from '../services.ts';
+
+/** Every event that any service knows. */
+const types = new EventTypes(eventFiles.flatMap(eventsIn));
+
+/** Personal data is not needed to audit, and stays sealed. */
+const noKeys = { find: async () => undefined };
+
+/**
+ * A journal's events, first to last, as far as it has come when it is begun. A stream that is not there has none.
+ * @param onMalformed is told of each message that is no event.
+ */
+export async function* recordedEvents(
+  { js, manager }: Broker,
+  stream: string,
+  onMalformed: (problem: string) => void,
+): AsyncGenerator<RecordedEvent> {
+  const { state } = await manager.streams.info(stream);
+  if (state.messages === 0) return;
+  const consumer = await js.consumers.get(stream);
+  const messages = await consumer.consume({ max_messages: 1_000 });
+  try {
+    for await (const message of messages) {
+      const stored = storedFromConsumer(message);
+      try {
+        yield await readEvent(stored, types, noKeys);
+      } catch (error) {
+        onMalformed(`${stream} ${stored.sequence}: ${error instanceof Error ? error.message : error}`);
+      }
+      if (stored.sequence >= state.last_seq) return;
+    }
+  } finally {
+    await messages.close();
+  }
+}
