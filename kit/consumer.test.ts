@@ -6,7 +6,7 @@ import { keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/r
 import { ownNats } from '#kit/testing/servers.ts';
 import { KeyedConsumer } from './consumer.ts';
 import { Parking } from './dead-letters.ts';
-import { PermanentError, TransientError, UnavailableError } from './errors.ts';
+import { BusyError, PermanentError, TransientError, UnavailableError } from './errors.ts';
 import { allPartitions } from './partitions.ts';
 import { silent } from './telemetry/logging.ts';
 
@@ -332,4 +332,35 @@ test('types are read in their form of today, with everything that is known of th
     data: { amount: 7n },
   });
   expect(new EventTypes([MoneyDepositedSchema, AccountOpenedSchema]).knows(events[0]?.type ?? '')).toBe(true);
+});
+
+test('whoever refuses an attempt may say when the next one is welcome: it is not made before', async () => {
+  const bank = await openBank(url);
+  const at: number[] = [];
+  const { handle } = noting(() => {
+    at.push(performance.now());
+    if (at.length === 1) throw new TransientError('too many', { retryAfterMs: 150 });
+  });
+  await bank.deposit(a, 1);
+  await bank.consumer(handle).own([3]);
+  await expect.poll(() => at.length).toBe(2);
+  expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(149);
+});
+
+test('an event whose kind is busy comes again without an attempt being counted, and other keys go on', async () => {
+  const bank = await openBank(url);
+  const attempts: number[] = [];
+  const noted = noting(({ key }, { attempt }) => {
+    if (key !== a) return;
+    attempts.push(attempt);
+    if (attempts.length < 5 || noted.of(b).length === 0) throw new BusyError('enough at work', 2);
+  });
+  await bank.deposit(a, 1);
+  await bank.consumer(noted.handle, { maxKeys: 1, maxAttempts: 2 }).own([3]);
+  await expect.poll(() => attempts.length).toBeGreaterThan(2);
+  await bank.deposit(b, 1);
+  await expect.poll(() => noted.of(b)).toEqual([1]);
+  await expect.poll(() => attempts.length).toBeGreaterThanOrEqual(5);
+  expect(new Set(attempts)).toEqual(new Set([1]));
+  expect(await bank.parked(a)).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /**
  * What can go wrong, by type. Nothing here knows gRPC or HTTP: rpc/errors.ts translates at the edge.
  *
- * For callers: CallError. For consumers: PermanentError, TransientError, UnavailableError; anything else that a
+ * For callers: CallError. For consumers: PermanentError, TransientError, BusyError, UnavailableError; anything else that a
  * handler throws is a bug, and as permanent as one.
  */
 
@@ -63,6 +63,25 @@ export class PermanentError extends Error {
 /** This attempt failed, another may work: a timeout, a lost race. Tried again with backoff, then parked. */
 export class TransientError extends Error {
   override name = 'TransientError';
+  /** The next attempt is not made before this long, where whoever was asked has said so. */
+  readonly retryAfterMs: number;
+
+  constructor(message: string, { retryAfterMs = 0, ...options }: ErrorOptions & { retryAfterMs?: number } = {}) {
+    super(message, options);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Nothing was tried: enough of its kind is at work. The message comes again after a while, and no attempt is counted. */
+export class BusyError extends Error {
+  override name = 'BusyError';
+  readonly retryAfterMs: number;
+
+  /** @param retryAfterMs more than 0. */
+  constructor(message: string, retryAfterMs: number) {
+    super(message);
+    this.retryAfterMs = retryAfterMs;
+  }
 }
 
 /** The broker, the database or a provider is away. Nothing is wrong with the message: no attempt is counted. */

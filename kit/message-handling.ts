@@ -3,7 +3,7 @@ import type { JsMsg } from '@nats-io/jetstream';
 import { SpanKind } from '@opentelemetry/api';
 import type { Reaction } from './consumer.ts';
 import type { Parking, ParkingNote } from './dead-letters.ts';
-import { TransientError } from './errors.ts';
+import { BusyError, TransientError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
 import type { Outcome } from './lanes.ts';
 import type { Keys } from './personal-data.ts';
@@ -177,6 +177,7 @@ export class MessageHandling<Event extends Message> {
 
   async #failed(delivery: Delivery, turn: Turn, error: unknown, decoded: boolean): Promise<Outcome> {
     if (error instanceof AbandonedError) return { againAfterMs: 0 };
+    if (error instanceof BusyError) return { againAfterMs: error.retryAfterMs };
     const verdict = verdictOn(error);
     if (verdict.kind === 'unavailable') return this.#wait(error, turn);
     this.#outage = undefined;
@@ -184,7 +185,8 @@ export class MessageHandling<Event extends Message> {
     this.#failures.set(delivery.stored.sequence, attempts);
     if (verdict.kind === 'transient' && attempts < this.#options.maxAttempts) {
       this.#parts.logger.warn({ err: error, attempts, ...this.#words(delivery) }, 'to be tried again');
-      return { againAfterMs: backoffMs(attempts, this.#options.backoff) };
+      const toldMs = error instanceof TransientError ? error.retryAfterMs : 0;
+      return { againAfterMs: Math.max(toldMs, backoffMs(attempts, this.#options.backoff)) };
     }
     const reasonOfVerdict = verdict.kind === 'transient' ? 'ATTEMPTS_EXHAUSTED' : verdict.reason;
     const reason = decoded ? reasonOfVerdict : 'CANNOT_DECODE';
