@@ -107,8 +107,10 @@ describe('the headers of an event', () => {
 
 describe('a stored message', () => {
   test('is read back as the event it was', async () => {
-    expect(await readEvent(stored(), types, noKeys)).toEqual({
+    const head = withHeader('Causeway-Key', 'YW5uYQ.1');
+    expect(await readEvent(stored({ head }), types, noKeys)).toEqual({
       ...context,
+      keyId: 'YW5uYQ.1',
       stream: 'ACCOUNTS',
       partition: 6,
       sequence: 42,

@@ -42,7 +42,12 @@ export type EventContext = {
 type EventPlace = { stream: string; partition: number; sequence: number; subject: string };
 
 /** An event as it was read from a journal, with its personal data in the clear. */
-export type RecordedEvent<Data extends Message = Message> = EventContext & EventPlace & { data: Data };
+export type RecordedEvent<Data extends Message = Message> = EventContext &
+  EventPlace & {
+    data: Data;
+    /** Of the customer whose personal data it has; empty where it has none. Once it is destroyed, so is the data. */
+    keyId: string;
+  };
 
 export const Header = {
   id: 'ce-id',
@@ -215,6 +220,7 @@ export function readEventAtBest(
     sequence: message.sequence,
     subject: message.subject,
     data: types.upcast(data),
+    keyId: header(Header.key),
   });
   const data = unsealedAtBest(type, message.data, parts.key, header(Header.key), keys);
   return data instanceof Promise ? data.then(event) : event(data);

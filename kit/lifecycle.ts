@@ -21,15 +21,22 @@ export type Service = {
 /**
  * Whether a service can take commands and answer queries now: it asks the broker, which must have room for events and
  * for customers' keys, and the database.
+ * @param journal undefined: the service only reads, and needs no room.
  */
 export async function healthOf(
   { db, personalData }: { db: Database['db']; personalData: PersonalData },
-  journal: Journal,
+  journal: Journal | undefined,
   parts: readonly { health(): Health }[],
 ): Promise<Health> {
+  const room =
+    journal === undefined
+      ? []
+      : [
+          problem(`journal ${journal.stream}`, journal.requireRoom()),
+          problem("customers' keys", personalData.requireRoom()),
+        ];
   const asked = await Promise.all([
-    problem(`journal ${journal.stream}`, journal.requireRoom()),
-    problem("customers' keys", personalData.requireRoom()),
+    ...room,
     problem('database', db.command({ ping: 1 })),
   ]);
   const reasons = [...asked.flat(), ...parts.flatMap((part) => part.health().reasons)];

@@ -40,6 +40,7 @@ function deposited(key: string, version: number): RecordedEvent<MoneyDeposited> 
     sequence: version,
     subject: `bank.event.${partitionOf(key)}.account.${key}`,
     data: create(MoneyDepositedSchema, { accountId: key, amount: BigInt(version) }),
+    keyId: '',
   };
 }
 

@@ -89,6 +89,7 @@ function recorded(data: RecordedEvent['data'], version: number): RecordedEvent {
     sequence: version,
     subject: 'orders.event.5.order.order-1',
     data,
+    keyId: '',
   };
 }
 
