@@ -18,6 +18,10 @@ export type Sizes = {
   /** Calls in one run on orders that are there. */
   calls: number;
   starts: number;
+  /** Orders that are followed to their end, as fast as they can be. */
+  fulfilled: number;
+  /** Orders that are placed one after the other, and followed. */
+  followed: number;
 };
 
 export const fullSizes: Sizes = {
@@ -29,6 +33,8 @@ export const fullSizes: Sizes = {
   many: 100_000,
   calls: 3_000,
   starts: 5,
+  fulfilled: 4_000,
+  followed: 600,
 };
 
 export const quickSizes: Sizes = {
@@ -40,6 +46,8 @@ export const quickSizes: Sizes = {
   many: 5_000,
   calls: 500,
   starts: 1,
+  fulfilled: 300,
+  followed: 60,
 };
 
 /** What a measurement is given. */

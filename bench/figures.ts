@@ -37,6 +37,32 @@ const figures = {
   },
   get_order_ratio: { unit: 'ratio', says: 'GetOrder: many orders against few', target: { atMost: 1.5 } },
   list_orders_ratio: { unit: 'ratio', says: 'ListOrders: many orders against few', target: { atMost: 1.5 } },
+  fulfilled_orders_per_s: {
+    unit: '1/s',
+    says: 'from PlaceOrder to FulfilmentCompleted and both e-mails, instant payments, everything on one machine, synced',
+    target: { atLeast: 300 },
+  },
+  fulfilment_p50_ms: {
+    unit: 'ms',
+    says: 'from PlaceOrder to FulfilmentCompleted at 20 orders/s, synced',
+    target: { atMost: 120 },
+  },
+  fulfilment_p99_ms: { unit: 'ms', says: 'the same, 99 of 100 orders', target: { atMost: 500 } },
+  messages_per_order: {
+    unit: 'messages',
+    says: 'in all streams, for an order that is delivered',
+    target: { atMost: 18 },
+  },
+  accept_under_saga_ratio: {
+    unit: 'ratio',
+    says: 'orders accepted per second while they are fulfilled too, against not',
+    target: { atLeast: 0.6 },
+  },
+  accept_during_outage: {
+    unit: 'ratio',
+    says: 'orders accepted per second while payments are away, against not',
+    target: { atLeast: 1 },
+  },
   rss_mb: { unit: 'MB', says: 'memory of the platform process after many orders', target: { atMost: 350 } },
   startup_ms: { unit: 'ms', says: 'from nothing to ready, binaries in place', target: { atMost: 3_000 } },
 } as const satisfies Record<string, Known>;

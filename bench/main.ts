@@ -7,6 +7,7 @@ import { runProcess, StartError, type Started } from '#kit/process.ts';
 import { type Bench, fullSizes, type Measurement, measured, quickSizes } from './bench.ts';
 import { type Figure, figureNames, table } from './figures.ts';
 import { loadGenerator } from './load.ts';
+import { accepting, following, fulfilling } from './measures/fulfilling.ts';
 import { growth } from './measures/growth.ts';
 import { placing, placingAgainstEcho } from './measures/placing.ts';
 import { startup } from './measures/startup.ts';
@@ -22,7 +23,16 @@ npm run bench -- --profile DIRECTORY    each platform leaves a CPU profile there
 Figures: ${figureNames.join(', ')}
 `;
 
-const measurements: readonly Measurement[] = [placing, placingAgainstEcho, visible, growth, startup];
+const measurements: readonly Measurement[] = [
+  placing,
+  placingAgainstEcho,
+  visible,
+  growth,
+  startup,
+  fulfilling,
+  following,
+  accepting,
+];
 
 await runProcess(async (started) => {
   const { quick, only, profile } = options();

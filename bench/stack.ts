@@ -7,6 +7,8 @@ import { type LeashedServer, startLeashed } from '#kit/local/leash.ts';
 import { startMongodb } from '#kit/local/mongodb.ts';
 import { startNats } from '#kit/local/nats.ts';
 import type { Started } from '#kit/process.ts';
+import { type ServiceName, services } from '../gateway/services.ts';
+import { gatewaySettings } from '../gateway/settings.ts';
 import { cpuSeconds } from './usage.ts';
 
 const project = join(import.meta.dirname, '..');
@@ -19,7 +21,7 @@ export type Stack = {
   broker: Broker;
   platformPid(): number;
   /** Ends the platform in order and starts it again: nothing is in its memory then. */
-  restartPlatform(): Promise<void>;
+  restartPlatform(without?: readonly ServiceName[]): Promise<void>;
   stopPlatform(): Promise<void>;
   /** Until every view of the orders shows all of them. */
   settled(): Promise<void>;
@@ -32,12 +34,27 @@ export type StackOptions = {
   syncAlways: boolean;
   /** Options of Node for the platform's process. */
   nodeOptions: readonly string[];
+  /** Services that are not started: what they do is not part of what is measured, or they are to be away. */
+  without?: readonly ServiceName[];
+  /** When the simulated carrier delivers. */
+  deliversAfter?: string;
 };
+
+/** All that follows an order after it was placed. */
+export const theSaga: readonly ServiceName[] = [
+  'fulfilment',
+  'payments',
+  'shipping',
+  'notifications',
+  'integration',
+  'analytics',
+  'operations',
+];
 
 /** Starts broker, database and platform, as `npm start` has them, on free ports. */
 export async function startStack(
   directory: string,
-  { syncAlways, nodeOptions }: StackOptions,
+  { syncAlways, nodeOptions, without = [], deliversAfter = '30s' }: StackOptions,
   started: Started,
 ): Promise<Stack> {
   const nats = await startNats({ directory: join(directory, 'nats'), syncAlways });
@@ -46,15 +63,17 @@ export async function startStack(
   started.add('database', mongodb.stop);
   const grpcPort = await freePort();
   const startWords = await wordsOfStart();
-  const start = () =>
+  const start = (leftOut: readonly ServiceName[]) =>
     startProgram(directory, 'platform', [...nodeOptions, ...startWords], 'Causeway is ready', {
+      ...nowhere(leftOut),
       NATS_URL: nats.url,
       MONGODB_URI: mongodb.url,
       GATEWAY_GRPC_PORT: String(grpcPort),
       GATEWAY_HTTP_PORT: '0',
       RATE_LIMIT: '0',
+      CARRIER_DELIVERS_AFTER: deliversAfter,
     });
-  let platform = await start();
+  let platform = await start(without);
   started.add('platform', () => platform.stop());
   const broker = await connectBroker({ url: nats.url, name: 'bench' });
   started.add('connection', broker.close);
@@ -64,9 +83,9 @@ export async function startStack(
     broker,
     platformPid: () => platform.pid,
     stopPlatform: () => platform.stop(),
-    restartPlatform: async () => {
+    restartPlatform: async (leftOut = without) => {
       await platform.stop();
-      platform = await start();
+      platform = await start(leftOut);
     },
     settled: () => settled(broker),
     cpu: async () => {
@@ -76,6 +95,11 @@ export async function startStack(
       return { platform: ofPlatform ?? 0, broker: ofBroker ?? 0, database: ofDatabase ?? 0 };
     },
   };
+}
+
+/** Settings that say of services that they run somewhere else, where there is nobody. */
+function nowhere(names: readonly ServiceName[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [gatewaySettings[services[name].url].name, 'http://127.0.0.1:9']));
 }
 
 /** What `npm start` runs, with its options. */

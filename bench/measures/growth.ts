@@ -9,7 +9,7 @@ import { runLoad } from '../load.ts';
 import { resultOf } from '../program.ts';
 import type { RebuildResult } from '../rebuild.ts';
 import { bearer, cancelOrder, getOrder, listOrders, placeOrder } from '../requests.ts';
-import { type Stack, startStack } from '../stack.ts';
+import { type Stack, startStack, theSaga } from '../stack.ts';
 import { median, medianRatio, rounded } from '../statistics.ts';
 import { residentMegabytes } from '../usage.ts';
 
@@ -58,7 +58,7 @@ export const growth: Measurement = {
 async function filled(bench: Bench, name: string, count: number): Promise<Filled> {
   const stack = await startStack(
     join(bench.directory, name),
-    { syncAlways: false, nodeOptions: bench.nodeOptions },
+    { syncAlways: false, nodeOptions: bench.nodeOptions, without: theSaga },
     bench.started,
   );
   const customers = Array.from({ length: count / ORDERS_PER_CUSTOMER }, (_, index) => `customer-${index}`);

@@ -6,7 +6,7 @@ import { type Figure, figure } from '../figures.ts';
 import { type LoadResult, runLoad } from '../load.ts';
 import { resultOf } from '../program.ts';
 import { bearer, placeOrders } from '../requests.ts';
-import { type Stack, startProgram, startStack } from '../stack.ts';
+import { type Stack, startProgram, startStack, theSaga } from '../stack.ts';
 import { median, medianRatio, rounded } from '../statistics.ts';
 import { cpuSeconds } from '../usage.ts';
 
@@ -26,7 +26,7 @@ export const placing: Measurement = {
   async *run(bench) {
     const stack = await startStack(
       bench.directory,
-      { syncAlways: true, nodeOptions: bench.nodeOptions },
+      { syncAlways: true, nodeOptions: bench.nodeOptions, without: theSaga },
       bench.started,
     );
     await placed(bench, stack, bench.sizes.warmUp);
@@ -64,7 +64,7 @@ export const placingAgainstEcho: Measurement = {
   async *run(bench) {
     const stack = await startStack(
       bench.directory,
-      { syncAlways: false, nodeOptions: bench.nodeOptions },
+      { syncAlways: false, nodeOptions: bench.nodeOptions, without: theSaga },
       bench.started,
     );
     const port = await freePort();

@@ -2,7 +2,7 @@ import type { Measurement } from '../bench.ts';
 import { figure } from '../figures.ts';
 import { resultOf } from '../program.ts';
 import { bearer } from '../requests.ts';
-import { startStack } from '../stack.ts';
+import { startStack, theSaga } from '../stack.ts';
 import { quantile, rounded } from '../statistics.ts';
 import type { VisibleResult } from '../visible-client.ts';
 
@@ -12,7 +12,7 @@ const PER_SECOND = 200;
 export const visible: Measurement = {
   names: ['visible_p50_ms', 'visible_p99_ms'],
   async *run({ directory, sizes, nodeOptions, started }) {
-    const stack = await startStack(directory, { syncAlways: true, nodeOptions }, started);
+    const stack = await startStack(directory, { syncAlways: true, nodeOptions, without: theSaga }, started);
     const words = [stack.grpc, await bearer('alice'), String(sizes.visible), String(PER_SECOND)];
     const { latenciesMs, acknowledgedMs } = await resultOf<VisibleResult>('visible-client.ts', words);
     const at = (share: number) => ({
