@@ -11,7 +11,7 @@ import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { OrderStateSchema } from '#gen/causeway/orders/v1/state_pb.js';
 import type { Aggregate } from '#kit/decider.ts';
 import { journalOf } from '#kit/streams.ts';
-import { type Order, type OrderCommand, type OrderEvent, order } from '../domain/order.ts';
+import { type Money, type Order, type OrderCommand, type OrderEvent, order } from '../domain/order.ts';
 
 export const ordersJournal = journalOf('orders');
 
@@ -38,7 +38,7 @@ export const orderAggregate: Aggregate<OrderCommand, Order, OrderEvent, typeof O
   events,
   state: {
     type: OrderStateSchema,
-    version: 1,
+    version: 2,
     encode,
     decode,
   },
@@ -50,29 +50,37 @@ function encode(state: Order): MessageInitShape<typeof OrderStateSchema> {
       return {};
     case 'Taken':
       return { usedForOrderId: state.usedForOrderId };
-    case 'Cancelled':
-      return { status: OrderStatus.CANCELLED, customerId: state.customerId, cancellationReason: state.reason };
+    case 'Cancelled': {
+      const { customerId, total, reason } = state;
+      return { status: OrderStatus.CANCELLED, customerId, total, cancellationReason: reason };
+    }
     default:
-      return { status: statuses[state.status], customerId: state.customerId };
+      return { status: statuses[state.status], customerId: state.customerId, total: state.total };
   }
 }
 
 function decode(message: MessageShape<typeof OrderStateSchema>): Order {
   const { status, customerId, cancellationReason, usedForOrderId } = message;
+  const total = money(message.total);
   switch (status) {
     case OrderStatus.PLACED:
-      return { status: 'Placed', customerId };
+      return { status: 'Placed', customerId, total };
     case OrderStatus.CONFIRMED:
-      return { status: 'Confirmed', customerId };
+      return { status: 'Confirmed', customerId, total };
     case OrderStatus.SHIPPED:
-      return { status: 'Shipped', customerId };
+      return { status: 'Shipped', customerId, total };
     case OrderStatus.COMPLETED:
-      return { status: 'Completed', customerId };
+      return { status: 'Completed', customerId, total };
     case OrderStatus.CANCELLED:
-      return { status: 'Cancelled', customerId, reason: cancellationReason };
+      return { status: 'Cancelled', customerId, total, reason: cancellationReason };
     case OrderStatus.UNSPECIFIED:
       return usedForOrderId === '' ? { status: 'None' } : { status: 'Taken', usedForOrderId };
     default:
       return status satisfies never;
   }
+}
+
+function money(amount: Money | undefined): Money {
+  const { currencyCode = '', units = 0n, nanos = 0 } = amount ?? {};
+  return { currencyCode, units, nanos };
 }

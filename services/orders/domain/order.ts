@@ -1,6 +1,6 @@
 import type { Decider, Refusal } from '#kit/decider.ts';
 
-type Money = { currencyCode: string; units: bigint; nanos: number };
+export type Money = { currencyCode: string; units: bigint; nanos: number };
 
 export type OrderLine = { sku: string; name: string; quantity: number; unitPrice: Money };
 
@@ -28,8 +28,8 @@ export type OrderEvent =
   | OrderPlaced
   | { type: 'OrderConfirmed'; orderId: string }
   | { type: 'OrderShipped'; orderId: string; trackingNumber: string }
-  | { type: 'OrderCompleted'; orderId: string }
-  | { type: 'OrderCancelled'; orderId: string; reason: string }
+  | { type: 'OrderCompleted'; orderId: string; customerId: string; total: Money }
+  | { type: 'OrderCancelled'; orderId: string; reason: string; customerId: string; total: Money }
   | { type: 'RequestIdUsed'; orderId: string; usedForOrderId: string };
 
 export type PlaceOrder = Omit<OrderPlaced, 'type' | 'total'> & { type: 'PlaceOrder' };
@@ -61,8 +61,8 @@ type UseRequestId = { type: 'UseRequestId'; orderId: string; usedForOrderId: str
 
 export type Order =
   | { status: 'None' }
-  | { status: 'Placed' | 'Confirmed' | 'Shipped' | 'Completed'; customerId: string }
-  | { status: 'Cancelled'; customerId: string; reason: string }
+  | { status: 'Placed' | 'Confirmed' | 'Shipped' | 'Completed'; customerId: string; total: Money }
+  | { status: 'Cancelled'; customerId: string; total: Money; reason: string }
   | { status: 'Taken'; usedForOrderId: string };
 
 export const order: Decider<OrderCommand, Order, OrderEvent> = {
@@ -88,19 +88,21 @@ export const order: Decider<OrderCommand, Order, OrderEvent> = {
   },
 
   evolve(state, event) {
-    if (event.type === 'OrderPlaced') return { status: 'Placed', customerId: event.customerId };
+    if (event.type === 'OrderPlaced') {
+      return { status: 'Placed', customerId: event.customerId, total: event.total };
+    }
     if (event.type === 'RequestIdUsed') return { status: 'Taken', usedForOrderId: event.usedForOrderId };
     if (state.status === 'None' || state.status === 'Taken') return state;
-    const { customerId } = state;
+    const { customerId, total } = state;
     switch (event.type) {
       case 'OrderConfirmed':
-        return { status: 'Confirmed', customerId };
+        return { status: 'Confirmed', customerId, total };
       case 'OrderShipped':
-        return { status: 'Shipped', customerId };
+        return { status: 'Shipped', customerId, total };
       case 'OrderCompleted':
-        return { status: 'Completed', customerId };
+        return { status: 'Completed', customerId, total };
       case 'OrderCancelled':
-        return { status: 'Cancelled', customerId, reason: event.reason };
+        return { status: 'Cancelled', customerId, total, reason: event.reason };
       default:
         return event satisfies never;
     }
@@ -131,6 +133,8 @@ function confirm(orderId: string, state: Order): OrderEvent | Refusal | undefine
     case 'Confirmed':
     case 'Shipped':
     case 'Completed':
+    // It was cancelled while its payment was asked for: whoever asked for that undoes it.
+    case 'Cancelled':
       return undefined;
     default:
       return notPossible('confirmed', orderId, state);
@@ -152,7 +156,7 @@ function ship({ orderId, trackingNumber }: { orderId: string; trackingNumber: st
 function complete(orderId: string, state: Order): OrderEvent | Refusal | undefined {
   switch (state.status) {
     case 'Shipped':
-      return { type: 'OrderCompleted', orderId };
+      return { type: 'OrderCompleted', orderId, customerId: state.customerId, total: state.total };
     case 'Completed':
       return undefined;
     default:
@@ -162,13 +166,14 @@ function complete(orderId: string, state: Order): OrderEvent | Refusal | undefin
 
 function cancel({ orderId, reason, asked }: CancelOrder, state: Order): OrderEvent | Refusal | undefined {
   if (state.status === 'None' || state.status === 'Taken') return unknown(orderId);
-  if (asked.by === 'customer' && state.customerId !== asked.customerId) return unknown(orderId);
+  const { customerId, total } = state;
+  if (asked.by === 'customer' && customerId !== asked.customerId) return unknown(orderId);
   switch (state.status) {
     case 'Placed':
-      return { type: 'OrderCancelled', orderId, reason };
+      return { type: 'OrderCancelled', orderId, reason, customerId, total };
     case 'Confirmed':
       return asked.by === 'fulfilment'
-        ? { type: 'OrderCancelled', orderId, reason }
+        ? { type: 'OrderCancelled', orderId, reason, customerId, total }
         : notPossible('cancelled', orderId, state);
     case 'Cancelled':
       return undefined;

@@ -1,15 +1,21 @@
 import { create, type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { Binary } from 'mongodb';
+import { file_causeway_fulfilment_v1_events } from '#gen/causeway/fulfilment/v1/events_pb.js';
 import { file_causeway_inventory_v1_events } from '#gen/causeway/inventory/v1/events_pb.js';
+import { file_causeway_notifications_v1_events } from '#gen/causeway/notifications/v1/events_pb.js';
+import { file_causeway_operations_v1_events } from '#gen/causeway/operations/v1/events_pb.js';
 import {
   file_causeway_orders_v1_events,
   type OrderPlaced,
   RequestIdUsedSchema,
 } from '#gen/causeway/orders/v1/events_pb.js';
 import { type HistoryEvent, HistoryEventSchema } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { file_causeway_payments_v1_events } from '#gen/causeway/payments/v1/events_pb.js';
+import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_pb.js';
+import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
 import { EventTypes, eventsIn, type RecordedEvent } from '#kit/event.ts';
-import { journalOf } from '#kit/streams.ts';
+import { journalOf, NOTICES, PUBLIC } from '#kit/streams.ts';
 import type { EventSource, View } from '#kit/view.ts';
 
 /** An event of an order's history. */
@@ -35,13 +41,27 @@ export type HistoryDocument = { customerId: string; events: PastEvent[] };
 /** Every journal there is, and the aggregates in it that are kept under an order's id. */
 export const historySources: readonly EventSource[] = [
   { journal: journalOf('orders'), aggregate: 'order' },
+  { journal: journalOf('fulfilment'), aggregate: 'fulfilment' },
   { journal: journalOf('inventory'), aggregate: 'reservation' },
+  { journal: journalOf('payments'), aggregate: 'payment' },
+  { journal: journalOf('shipping'), aggregate: 'shipment' },
+  { journal: journalOf('operations'), aggregate: 'fulfilment' },
+  { journal: NOTICES, aggregate: 'email' },
+  { journal: PUBLIC, aggregate: 'order' },
 ];
 
 /** Everything but the note that a request id is taken: it stands under the id of an order that there is not. */
 const types = new EventTypes([
   ...eventsIn(file_causeway_orders_v1_events).filter((type) => type !== RequestIdUsedSchema),
-  ...eventsIn(file_causeway_inventory_v1_events),
+  ...[
+    file_causeway_fulfilment_v1_events,
+    file_causeway_inventory_v1_events,
+    file_causeway_payments_v1_events,
+    file_causeway_shipping_v1_events,
+    file_causeway_operations_v1_events,
+    file_causeway_notifications_v1_events,
+    file_causeway_public_v1_events,
+  ].flatMap(eventsIn),
 ]);
 
 export const historyView: View<HistoryDocument> = {
