@@ -3,6 +3,7 @@ import type * as fulfilment from '#gen/causeway/fulfilment/v1/events_pb.js';
 import type * as inventory from '#gen/causeway/inventory/v1/events_pb.js';
 import { EmailKind } from '#gen/causeway/notifications/v1/email_kind_pb.js';
 import type * as notifications from '#gen/causeway/notifications/v1/events_pb.js';
+import { type FulfilmentResolutionRequested, Resolution } from '#gen/causeway/operations/v1/events_pb.js';
 import type * as orders from '#gen/causeway/orders/v1/events_pb.js';
 import type * as payments from '#gen/causeway/payments/v1/events_pb.js';
 import type * as published from '#gen/causeway/public/v1/events_pb.js';
@@ -35,6 +36,8 @@ export type OrderFacts = {
   isVoided: boolean;
   refunded: bigint;
   dispatched: boolean;
+  /** An operator has settled outside the platform what was refused inside: the journals don't say all of it. */
+  isSettledOutside: boolean;
   /** What each e-mail was about, as often as it was sent. */
   emails: string[];
   publishedCompleted: number;
@@ -60,6 +63,7 @@ type EventData =
   | payments.PaymentRefunded
   | shipping.ShipmentDispatched
   | notifications.EmailSent
+  | FulfilmentResolutionRequested
   | published.OrderCompleted
   | published.OrderCancelled;
 
@@ -83,6 +87,7 @@ const nothing: Omit<OrderFacts, 'eventIds' | 'emails'> = {
   isVoided: false,
   refunded: 0n,
   dispatched: false,
+  isSettledOutside: false,
   publishedCompleted: 0,
   publishedCancelled: 0,
 };
@@ -150,6 +155,9 @@ export function learn(facts: OrderFacts, event: RecordedEvent): void {
       break;
     case 'causeway.notifications.v1.EmailSent':
       facts.emails.push(`${EmailKind[data.kind]} ${data.causeId}`);
+      break;
+    case 'causeway.operations.v1.FulfilmentResolutionRequested':
+      facts.isSettledOutside ||= data.resolution === Resolution.SETTLED;
       break;
     case 'causeway.public.v1.OrderCompleted':
       facts.publishedCompleted++;

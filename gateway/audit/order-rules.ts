@@ -51,7 +51,10 @@ function ended(facts: OrderFacts): string[] {
     [completed > 0 && (confirmed === 0 || shipped === 0), 'is completed, and was not confirmed or not shipped'],
     [completed > 0 && fulfilment !== 'FulfilmentCompleted', `is completed, and its fulfilment ends in ${fulfilment}`],
     [completed > 0 && !dispatched, 'is completed, and nothing was dispatched'],
-    [completed > 0 && captured === 0n && facts.total > 0n, 'is completed, and nothing was captured'],
+    [
+      completed > 0 && captured === 0n && facts.total > 0n && !facts.isSettledOutside,
+      'is completed, and nothing was captured',
+    ],
     [cancelled > 0 && (dispatched || shipped > 0), 'is cancelled, and was dispatched'],
     [cancelled > 0 && captured > 0n, 'is cancelled, and its payment was captured'],
     [cancelled > 0 && committed !== undefined, 'is cancelled, and its goods left the stock'],
@@ -72,12 +75,15 @@ function stock({ reserved, rejected, released, committed, fulfilment }: OrderFac
   ]);
 }
 
-function money({ total, authorised, captured, voided, refunded, fulfilment }: OrderFacts): string[] {
-  const isSettled = fulfilment === 'FulfilmentCompleted' || fulfilment === 'FulfilmentFailed';
+function money(facts: OrderFacts): string[] {
+  const { total, authorised, captured, voided, refunded } = facts;
   return problems([
     [authorised > total, 'has more authorised than it costs'],
     [captured + voided > authorised, 'has more captured and voided than authorised'],
-    [isSettled && authorised !== captured + voided, 'has authorised what is neither captured nor voided'],
+    [
+      isSettled(facts) && !facts.isSettledOutside && authorised !== captured + voided,
+      'has authorised what is neither captured nor voided',
+    ],
     [refunded > captured, 'has more refunded than captured'],
   ]);
 }
