@@ -282,7 +282,7 @@ function isMarked(field: DescField): boolean {
  * The personal fields of a message type and the one that holds them sealed.
  * @throws Error for a contract that can't be kept: no sealed field, or personal fields deeper down or in a oneof.
  */
-function fieldsOf(type: DescMessage): Fields {
+export function personalFieldsOf(type: DescMessage): Fields {
   const known = fieldsByType.get(type);
   if (known !== undefined) return known;
   const personal = type.fields.filter(isMarked);
@@ -314,7 +314,7 @@ function holdsPersonalData(type: DescMessage, seen: Set<DescMessage>): boolean {
 
 /** Whether the contract marks any field of this type as personal. */
 export function hasPersonalData(type: DescMessage): boolean {
-  return fieldsOf(type).personal.length > 0;
+  return personalFieldsOf(type).personal.length > 0;
 }
 
 type Slots = Record<string, unknown>;
@@ -329,7 +329,7 @@ export function sealed<Desc extends DescMessage>(
   place: string,
   key: DataKey | undefined,
 ): Uint8Array {
-  const { personal, sealed: seal } = fieldsOf(type);
+  const { personal, sealed: seal } = personalFieldsOf(type);
   if (personal.length === 0 || seal === undefined) return toBinary(type, message);
   if (key === undefined) throw new Error(`${type.typeName} has personal data, and no key was given to seal it with`);
   const open = { ...(message as Slots) };
@@ -369,7 +369,7 @@ export function unsealedAtBest(
   keys: Keys,
 ): Message | Promise<Message> {
   const message = decoded(type, bytes);
-  const { sealed: seal } = fieldsOf(type);
+  const { sealed: seal } = personalFieldsOf(type);
   if (seal === undefined) return message;
   const secret = (message as unknown as Slots)[seal.localName] as Uint8Array;
   (message as unknown as Slots)[seal.localName] = new Uint8Array();
