@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConsumeOptions } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import type { Db } from 'mongodb';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -52,6 +54,40 @@ test('a key is looked for in the journal before it is said not to exist', async 
   for (let number = 0; number < 50; number++) {
     await bank.deposit(`account-${number}`, number);
     expect(await replica.get(`account-${number}`)).toEqual({ amounts: [number] });
+  }
+});
+
+/** The same broker, whose consumers hand each message over late. */
+function lateBroker(broker: Broker): Broker {
+  const get: Broker['js']['consumers']['get'] = async (...words) => {
+    const consumer = await broker.js.consumers.get(...words);
+    const consume = consumer.consume.bind(consumer);
+    return Object.assign(consumer, {
+      consume: async (options: ConsumeOptions) => {
+        const messages = await consume(options);
+        async function* late() {
+          for await (const message of messages) {
+            await delay(20);
+            yield message;
+          }
+        }
+        return Object.assign(late(), { close: () => messages.close() });
+      },
+    });
+  };
+  return { ...broker, js: { ...broker.js, consumers: { get } } as Broker['js'] };
+}
+
+test('all documents have what stood in the journal when they were asked for, however late it is read', async () => {
+  const bank = await openBank(sharedNatsUrl());
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()), { broker: lateBroker(bank.broker) });
+  expect(await replica.all()).toEqual(new Map());
+  for (const number of [1, 2, 3]) {
+    await bank.deposit(`account-${number}`, number);
+    const [all, shared] = await Promise.all([replica.all(), replica.all()]);
+    expect(all.get(`account-${number}`)).toEqual({ amounts: [number] });
+    expect(all.size).toBe(number);
+    expect(shared).toEqual(all);
   }
 });
 

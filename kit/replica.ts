@@ -41,6 +41,7 @@ export class Replica<Document extends object, Event extends Message = Message> {
   readonly #aggregate: string;
   readonly #documents = new Map<string, { document: Document; sequence: number }>();
   readonly #waiters = new Set<() => void>();
+  #asking: Promise<number> | undefined;
   /** Sequence of the last message that was read. */
   #position = 0;
   /** Whether everything was read that stood in the journal when following began. */
@@ -97,6 +98,27 @@ export class Replica<Document extends object, Event extends Message = Message> {
     if (last === undefined) return undefined;
     await this.#until(() => this.#documents.has(key));
     return this.#documents.get(key)?.document;
+  }
+
+  /**
+   * Every document by its key, as new as the journal is when this is called.
+   * @throws UnavailableError when the journal has more than could be read in time.
+   */
+  async all(): Promise<Map<string, Document>> {
+    const sequence = await this.#lastSequence();
+    await this.#until(() => this.#isCurrent && this.#position >= sequence);
+    return new Map([...this.#documents].map(([key, { document }]) => [key, document]));
+  }
+
+  /** Where the aggregate's last event stands. Who asks in the same turn of the event loop shares the answer. */
+  #lastSequence(): Promise<number> {
+    const { service } = this.#journal.declaration;
+    this.#asking ??= new Promise((resolve) => setImmediate(resolve)).then(async () => {
+      this.#asking = undefined;
+      const last = await this.#journal.lastOnLeader(`${service}.event.*.${this.#aggregate}.*`);
+      return last?.sequence ?? 0;
+    });
+    return this.#asking;
   }
 
   async #until(isSo: () => boolean): Promise<void> {
