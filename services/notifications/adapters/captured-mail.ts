@@ -1,0 +1,115 @@
+import { type Collection, type Db, MongoBulkWriteError } from 'mongodb';
+import { queried } from '#kit/database.ts';
+import { TransientError } from '#kit/errors.ts';
+import type { Email, Mailer } from '../emails/email.ts';
+import type { EmailContent } from '../views/notifications/notification-queries.ts';
+
+type CapturedEmail = {
+  /** Its Message-ID: the same e-mail again is no second one. */
+  _id: string;
+  customerId: string;
+  orderId: string;
+  from: string;
+  to: string;
+  subject: string;
+  text: string;
+  html: string;
+  date: Date;
+  capturedAt: Date;
+};
+
+const COLLECTION = 'captured_mail';
+/** About 2 KB each. */
+const KEPT = 5_000;
+const DUPLICATE_KEY = 11_000;
+
+type Batch = { emails: CapturedEmail[]; written: Promise<void> };
+
+/** Where there is no mail server: e-mail is kept in the database, the latest thousands, and sent to nobody. */
+export class CapturedMail implements Mailer {
+  readonly #collection: Collection<CapturedEmail>;
+  readonly #kept: number;
+  readonly #clock: () => Date;
+  /** What comes while a batch is being written goes with the next one: a round trip costs the same for one as for many. */
+  #next: Batch | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #sinceSwept = 0;
+
+  constructor(db: Db, clock: () => Date, { kept = KEPT }: { kept?: number } = {}) {
+    this.#collection = db.collection(COLLECTION);
+    this.#kept = kept;
+    this.#clock = clock;
+  }
+
+  async send({ from, to, subject, text, html, messageId, date, orderId, customerId }: Email): Promise<void> {
+    this.#next ??= this.#begin();
+    this.#next.emails.push({
+      _id: messageId,
+      customerId,
+      orderId,
+      from: from.address,
+      to: to.address,
+      subject,
+      text,
+      html,
+      date,
+      capturedAt: this.#clock(),
+    });
+    await this.#next.written;
+  }
+
+  async close(): Promise<void> {
+    await this.#writing.catch(() => {});
+  }
+
+  /** What e-mails say, by Message-ID. @throws UnavailableError where the database is away. */
+  async contentsOf(messageIds: readonly string[]): Promise<ReadonlyMap<string, EmailContent>> {
+    const found = await queried(this.#collection, () =>
+      this.#collection.find({ _id: { $in: [...messageIds] } }, { projection: { text: 1, html: 1 } }).toArray(),
+    );
+    return new Map(found.map(({ _id, text, html }) => [_id, { text, html }]));
+  }
+
+  #begin(): Batch {
+    const emails: CapturedEmail[] = [];
+    const written = this.#writing
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined;
+        return this.#write(emails);
+      });
+    this.#writing = written;
+    return { emails, written };
+  }
+
+  async #write(emails: readonly CapturedEmail[]): Promise<void> {
+    const operations = emails.map((email) => ({
+      replaceOne: { filter: { _id: email._id }, replacement: email, upsert: true },
+    }));
+    try {
+      await queried(this.#collection, () => this.#collection.bulkWrite(operations));
+    } catch (error) {
+      // Another process captured the same one at this moment.
+      const isTwice = error instanceof MongoBulkWriteError && error.code === DUPLICATE_KEY;
+      throw isTwice ? new TransientError('captured twice at the same time', { cause: error }) : error;
+    }
+    this.#sinceSwept += emails.length;
+    if (this.#sinceSwept >= this.#kept / 10) await this.#sweep();
+  }
+
+  /** Removes what is older than the latest ones. */
+  async #sweep(): Promise<void> {
+    this.#sinceSwept = 0;
+    const [oldest] = await queried(this.#collection, async () => {
+      await this.#collection.createIndex({ capturedAt: -1 });
+      return this.#collection
+        .find({}, { projection: { capturedAt: 1 } })
+        .sort({ capturedAt: -1 })
+        .skip(this.#kept - 1)
+        .limit(1)
+        .toArray();
+    });
+    if (oldest === undefined) return;
+    await queried(this.#collection, () => this.#collection.deleteMany({ capturedAt: { $lt: oldest.capturedAt } }));
+  }
+}
