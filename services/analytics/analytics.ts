@@ -1,29 +1,38 @@
-import { Journal } from '#kit/journal.ts';
+import { ensureJournals } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
 import { OwnedWork } from '#kit/owned-work.ts';
+import { Projection } from '#kit/projection.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
-import { journalOf } from '#kit/streams.ts';
-import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
+import { analyticsDoor } from './doors/analytics-service.ts';
+import { itemSalesView } from './views/item-sales-view.ts';
+import { revenueView } from './views/revenue-view.ts';
 
-/** Analytics: figures over all orders. */
+/**
+ * Analytics: figures over all orders. It says nothing itself, and so has no journal.
+ *
+ * | door | does |
+ * | --- | --- |
+ * | AnalyticsService | queries on the views, by operators |
+ *
+ * | projection | made from |
+ * | --- | --- |
+ * | revenue | PAYMENTS: PaymentCaptured, PaymentRefunded |
+ * | item-sales | ORDERS: OrderPlaced |
+ */
 export async function analytics(parts: ServiceParts): Promise<Service> {
-  const journal = new Journal(journalOf('orders'), parts.broker);
-  const work = new OwnedWork([], parts);
-
-  let endObserving = () => {};
+  const revenue = new Projection(revenueView, parts);
+  const itemSales = new Projection(itemSalesView, parts);
+  const work = new OwnedWork([revenue, itemSales], parts);
 
   return {
     name: 'analytics',
-    doors: [],
+    doors: [analyticsDoor({ revenue, itemSales, clock: parts.clock })],
     async start() {
-      await journal.ensure();
-      endObserving = observeJournal(parts.broker, journal.declaration, parts.logger);
+      const followed = [revenueView, itemSalesView].flatMap(({ sources }) => sources.map(({ journal }) => journal));
+      await ensureJournals(parts.broker, followed);
       await work.start();
     },
-    async stop() {
-      endObserving();
-      await work.stop();
-    },
-    health: () => healthOf(parts, journal, [work]),
+    stop: () => work.stop(),
+    health: () => healthOf(parts, undefined, [work]),
   };
 }
