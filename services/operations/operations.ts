@@ -1,23 +1,68 @@
-import { Journal } from '#kit/journal.ts';
+import { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
+import { CommandHandler } from '#kit/decider.ts';
+import { ensureJournals, Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
 import { OwnedWork } from '#kit/owned-work.ts';
+import { Projection } from '#kit/projection.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
 import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
+import { actAggregate } from './adapters/act-aggregate.ts';
+import { actRecord } from './adapters/act-record.ts';
+import { fulfilmentStanding } from './adapters/fulfilment-standing.ts';
+import { parkedLetters } from './adapters/parked-letters.ts';
+import { resolutionAggregate } from './adapters/resolution-aggregate.ts';
+import { Acts, type Letters } from './doors/acts.ts';
+import { operationsDoor } from './doors/operations-service.ts';
+import { fulfilmentsView } from './views/fulfilments/fulfilments-view.ts';
 
-/** Operations: what operators look at and do. */
+/**
+ * Operations: what operators look at and do. Each thing that they do is an event in its journal.
+ *
+ * | door | does |
+ * | --- | --- |
+ * | OperationsService | commands on the aggregates `fulfilment` and `act`, queries on the view and the dead letters |
+ *
+ * | projection | made from |
+ * | --- | --- |
+ * | fulfilments | FULFILMENT; OPERATIONS, what operators decided |
+ */
 export async function operations(parts: ServiceParts): Promise<Service> {
-  const journal = new Journal(journalOf('operations'), parts.broker);
-  const work = new OwnedWork([], parts);
+  const { broker, personalData, clock, logger } = parts;
+  const journal = new Journal(journalOf('operations'), broker);
+  const acts = new CommandHandler(journal, actAggregate, personalData, clock);
+  const resolutions = new CommandHandler(journal, resolutionAggregate, personalData, clock);
+  const fulfilments = new Projection(fulfilmentsView, parts);
+  const work = new OwnedWork([fulfilments], parts);
+  const desk = new DeadLetterDesk(broker);
+  const letters: Letters = (row, from, limit) => parkedLetters(broker, row, from, limit);
 
   let endObserving = () => {};
 
   return {
     name: 'operations',
-    doors: [],
+    doors: [
+      operationsDoor({
+        fulfilments,
+        standingOf: (orderId) => fulfilmentStanding(broker, orderId),
+        resolve: (request) => resolutions.handle(request),
+        noteRequest: (request) => acts.handle(request),
+        desk,
+        letters,
+        acts: new Acts({
+          desk,
+          letters,
+          handle: (request) => acts.handle(request),
+          record: (actId) => actRecord(journal, actId, personalData),
+          logger,
+        }),
+        clock,
+      }),
+    ],
     async start() {
       await journal.ensure();
-      endObserving = observeJournal(parts.broker, journal.declaration, parts.logger);
+      await ensureJournals(broker, [journalOf('fulfilment')]);
+      endObserving = observeJournal(broker, journal.declaration, logger);
       await work.start();
     },
     async stop() {
