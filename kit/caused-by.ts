@@ -6,7 +6,7 @@ import type { RecordedEvent } from './event.ts';
  * @param service whose reaction sends the command: the actor of what comes of it.
  */
 export function causedBy(
-  { id, correlationId }: RecordedEvent,
+  { id, correlationId }: Pick<RecordedEvent, 'id' | 'correlationId'>,
   service: string,
 ): Pick<CommandRequest<never>, 'caller' | 'requestId' | 'content' | 'correlationId' | 'causationId'> {
   return { caller: service, requestId: id, content: Buffer.from(id), correlationId, causationId: id };

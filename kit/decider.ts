@@ -63,6 +63,11 @@ export type Aggregate<Command, State, Event extends { type: string }, StateType 
     encode(state: State): MessageInitShape<StateType>;
     decode(message: MessageShape<StateType>): State;
   };
+  /**
+   * Whose personal data the aggregate holds, where its requests do not all say it (CommandRequest's dataOwner): they
+   * follow from events that name no customer.
+   */
+  dataOwner?(state: State): string | undefined;
 };
 
 /** A command with everything that stands around it. */
@@ -78,7 +83,7 @@ export type CommandRequest<Command> = {
   requestId: string;
   /** What a repeat of the request must equal, byte for byte. */
   content: Uint8Array;
-  /** Whose personal data the aggregate holds: the customer's id. */
+  /** Whose personal data the aggregate holds, and the content too: the customer's id. */
   dataOwner?: string;
   correlationId: string;
   causationId: string;
@@ -226,12 +231,13 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
     request: CommandRequest<Command>,
     event: Event,
     digest: Uint8Array,
-    key: DataKey | undefined,
+    requestKey: DataKey | undefined,
     loaded: Loaded<State>,
   ): Promise<CommandResult<State>> {
     const type: DescMessage = this.#aggregate.events[event.type as Event['type']];
     const version = loaded.version + 1;
     const state = this.#aggregate.decider.evolve(loaded.state, event);
+    const key = await this.#keyFor(state, requestKey);
     const handled = remember(loaded.handled, {
       caller: request.caller,
       requestId: request.requestId,
@@ -286,11 +292,14 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
   async #loadToAppend(
     subject: string,
     request: CommandRequest<Command>,
-    key: DataKey | undefined,
+    requestKey: DataKey | undefined,
   ): Promise<Loaded<State>> {
     const cached = this.#cache.get(subject);
-    // A state that was in the clear before its key was destroyed must not be sealed anew with the next key.
-    if (cached !== undefined && cached.sealedWith === this.#stateKeyId(key)) return cached;
+    if (cached !== undefined) {
+      // A state that was in the clear before its key was destroyed must not be sealed anew with the next key.
+      const key = await this.#keyFor(cached.state, requestKey);
+      if (cached.sealedWith === this.#stateKeyId(key)) return cached;
+    }
     if (request.creates === true) return this.#nothing(false);
     return this.#read(subject, request.key, await this.#journal.last(subject), false);
   }
@@ -301,6 +310,12 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
 
   #nothing(certain: boolean): Loaded<State> {
     return { state: this.#aggregate.decider.initialState, handled: [], version: 0, sequence: 0, certain };
+  }
+
+  /** What a state and the event that made it are sealed with. */
+  async #keyFor(state: State, requestKey: DataKey | undefined): Promise<DataKey | undefined> {
+    const owner = requestKey === undefined ? this.#aggregate.dataOwner?.(state) : undefined;
+    return owner === undefined ? requestKey : await this.#personalData.keyOf(owner);
   }
 
   #stateKeyId(key: DataKey | undefined): string | undefined {
