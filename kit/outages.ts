@@ -28,7 +28,13 @@ export function isOutage(error: unknown): boolean {
   if (error instanceof UnavailableError) return true;
   // An AbortSignal's timeout has the same name as the broker client's, and says nothing of the broker.
   if (!(error instanceof Error) || error instanceof DOMException) return false;
-  return OUTAGES.has(error.name) || statusOf(error) === SERVICE_UNAVAILABLE || isPassingInDatabase(error);
+  return (
+    OUTAGES.has(error.name) ||
+    statusOf(error) === SERVICE_UNAVAILABLE ||
+    isPassingInDatabase(error) ||
+    // A bulk write that came to nothing has what went wrong inside.
+    ('errorResponse' in error && isOutage(error.errorResponse))
+  );
 }
 
 /** What JetStream answered. */
