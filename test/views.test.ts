@@ -328,7 +328,7 @@ describe('a message in a journal that is no event', () => {
     expect(await alice.get(orderId, position)).toMatchObject({ total: { units: 3n } });
     const { item } = await olgaClient.call(getItem, { sku: 'whole', atLeast: latestOf([stocked.position]) });
     expect(item).toMatchObject({ available: 1n });
-    for (const consumer of ['inventory-items_v1', 'orders-catalogue_v1']) {
+    for (const consumer of ['inventory-items_v2', 'orders-catalogue_v1']) {
       await expect.poll(() => parkedIn(consumer, 'broken')).toBeDefined();
     }
   });

@@ -186,7 +186,7 @@ describe('/metrics', () => {
       expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'ORDERS', consumer })).toBe(0);
       expect(seriesIn(text, 'causeway_consumer_redelivered', { stream: 'ORDERS', consumer })).toBe(0);
     }
-    expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'INVENTORY', consumer: 'inventory-items_v1-0' })).toBe(0);
+    expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'INVENTORY', consumer: 'inventory-items_v2-0' })).toBe(0);
   });
 
   test('shows what a consumer has given up', async () => {

@@ -13,9 +13,10 @@ import type { Projection } from '#kit/projection.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
 import { uuidsIn } from '#kit/uuid.ts';
+import type { Stored } from '#kit/view.ts';
 import type { Item, StockItem } from '../domain/item.ts';
 import type { Request, UseRequestId } from '../domain/request.ts';
-import { type ItemDocument, itemMessage, listItems } from '../views/items/items-view.ts';
+import { type ItemDocument, itemMessage, listItems, type ShownStock } from '../views/items/items-view.ts';
 
 /** Where it stands that a request id was used (UUIDv5 of caller and request id). The namespace is fixed for ever. */
 const requestKeyOf = uuidsIn('c3c0a0f4-6a53-5b1e-8d0f-2f7f1c3f4a52');
@@ -26,15 +27,28 @@ export type InventoryDoorParts = {
   handle(request: CommandRequest<StockItem>): Promise<CommandResult<Item>>;
   noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<Request>>;
   items: Projection<ItemDocument>;
+  stock: {
+    of(skus: readonly string[]): Promise<Map<string, ShownStock>>;
+    /** Waits until each item has the pieces of its version. */
+    reached(versions: ReadonlyMap<string, number>, signal: AbortSignal): Promise<Map<string, ShownStock>>;
+  };
 };
 
 /** InventoryService: the catalogue, read by everybody, changed by operators. */
-export function inventoryDoor({ handle, noteRequest, items }: InventoryDoorParts): Door {
+export function inventoryDoor({ handle, noteRequest, items, stock }: InventoryDoorParts): Door {
+  /** @param atLeast whether the stock has to be as far as the catalogue. */
+  async function withStock(found: readonly Stored<ItemDocument>[], atLeast: boolean, signal: AbortSignal) {
+    const versions = new Map(found.map(({ _id, version }) => [_id, version]));
+    const shown = await (atLeast ? stock.reached(versions, signal) : stock.of([...versions.keys()]));
+    return found.map((item) => itemMessage(item, shown.get(item._id)));
+  }
+
   return door(InventoryService, {
     async listItems({ pageSize, pageToken, atLeast }, call) {
       await items.reached(atLeast, call.signal);
       const page = await listItems(items, pageToken, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize);
-      return create(ListItemsResponseSchema, { items: page.items.map(itemMessage), nextPageToken: page.next });
+      const shown = await withStock(page.items, atLeast.length > 0, call.signal);
+      return create(ListItemsResponseSchema, { items: shown, nextPageToken: page.next });
     },
 
     async getItem({ sku, atLeast }, call) {
@@ -43,7 +57,8 @@ export function inventoryDoor({ handle, noteRequest, items }: InventoryDoorParts
       if (item === undefined) {
         throw new CallError('NOT_FOUND', `there is no item ${sku}`, { reason: 'ITEM_UNKNOWN', metadata: { sku } });
       }
-      return create(GetItemResponseSchema, { item: itemMessage(item) });
+      const [shown] = await withStock([item], atLeast.length > 0, call.signal);
+      return create(GetItemResponseSchema, { item: shown });
     },
 
     async stockItem(request, call) {

@@ -17,34 +17,24 @@ import type { Stored, View } from '#kit/view.ts';
 
 type Price = { currencyCode: string; units: number; nanos: number };
 
-/** An item of the catalogue as people read it. */
-export type ItemDocument = {
-  name: string;
-  unitPrice: Price;
-  available: number;
-  reserved: number;
-  version: number;
-  updatedAt: Date;
-};
+/** An item of the catalogue as people read it. How much there is of it stands in the stock. */
+export type ItemDocument = { name: string; unitPrice: Price; version: number; updatedAt: Date };
+
+/** How much there is of an item, with the pieces of its events up to a version. */
+export type ShownStock = { available: number; reserved: number; stockedVersion: number };
 
 export const itemsView: View<ItemDocument, ItemListed | ItemPriceChanged | ItemRestocked> = {
   name: 'items',
-  version: 1,
+  version: 2,
   sources: [{ journal: journalOf('inventory'), aggregate: 'item' }],
   types: new EventTypes([ItemListedSchema, ItemPriceChangedSchema, ItemRestockedSchema]),
   // For pages by sku, on a database that orders nothing by _id alone; checkpoints have no revision.
   indexes: [{ key: { _id: 1, revision: 1 } }],
   project(item, { data, time, version }) {
-    const available = (item?.available ?? 0) + data.quantity;
-    const changed = { available, version, updatedAt: time };
+    const changed = { version, updatedAt: time };
     if (data.$typeName === 'causeway.inventory.v1.ItemRestocked') return item && { ...item, ...changed };
     const { currencyCode = '', units = 0n, nanos = 0 } = data.unitPrice ?? {};
-    return {
-      reserved: item?.reserved ?? 0,
-      ...changed,
-      name: data.name,
-      unitPrice: { currencyCode, units: Number(units), nanos },
-    };
+    return { ...changed, name: data.name, unitPrice: { currencyCode, units: Number(units), nanos } };
   },
 };
 
@@ -63,15 +53,15 @@ export async function listItems(
   return { items, next: found.length > pageSize ? (items.at(-1)?._id ?? '') : '' };
 }
 
-/** The item as the API shows it. */
-export function itemMessage(document: Stored<ItemDocument>): Item {
-  const { name, unitPrice, available, reserved, version, updatedAt } = document;
+/** The item as the API shows it. @param stock undefined: none of it has come in yet. */
+export function itemMessage(document: Stored<ItemDocument>, stock: ShownStock | undefined): Item {
+  const { name, unitPrice, version, updatedAt } = document;
   return create(ItemSchema, {
     sku: document._id,
     name,
     unitPrice: { ...unitPrice, units: BigInt(unitPrice.units) },
-    available: BigInt(available),
-    reserved: BigInt(reserved),
+    available: BigInt(stock?.available ?? 0),
+    reserved: BigInt(stock?.reserved ?? 0),
     version: BigInt(version),
     updatedAt: timestampFromDate(updatedAt),
   });
