@@ -14,7 +14,7 @@ import { createLogger } from '#kit/telemetry/logging.ts';
 import type { Telemetry } from '#kit/telemetry/setup.ts';
 import { analytics } from '../services/analytics/analytics.ts';
 import { fulfilment, fulfilmentSettings } from '../services/fulfilment/fulfilment.ts';
-import { integration } from '../services/integration/integration.ts';
+import { integration, integrationSettings } from '../services/integration/integration.ts';
 import { inventory } from '../services/inventory/inventory.ts';
 import { notifications, notificationsSettings } from '../services/notifications/notifications.ts';
 import { operations } from '../services/operations/operations.ts';
@@ -26,7 +26,13 @@ import { type Backend, healthOfNeeded, remoteBackend, type ServiceName, services
 import { type GatewaySettings, gatewaySettings, localSettings, tlsFiles } from './settings.ts';
 
 /** What single services are told, beside what the platform is. */
-const ownSettings = { ...fulfilmentSettings, ...paymentsSettings, ...shippingSettings, ...notificationsSettings };
+const ownSettings = {
+  ...fulfilmentSettings,
+  ...paymentsSettings,
+  ...shippingSettings,
+  ...notificationsSettings,
+  ...integrationSettings,
+};
 
 /** Everything that the whole platform in one process is told. */
 export const allSettings = { ...gatewaySettings, ...platformSettings, ...ownSettings, ...localSettings };

@@ -1,4 +1,4 @@
 import { runService } from '#kit/service-process.ts';
-import { integration } from './integration.ts';
+import { integration, integrationSettings } from './integration.ts';
 
-await runService('integration', integration);
+await runService('integration', integration, integrationSettings);
