@@ -5,8 +5,8 @@ import { EventTypes, type RecordedEvent } from '#kit/event.ts';
 import { keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
 import { KeyedConsumer } from './consumer.ts';
-import { Parking } from './dead-letters.ts';
 import { BusyError, PermanentError, TransientError, UnavailableError } from './errors.ts';
+import { Parking } from './parking.ts';
 import { allPartitions } from './partitions.ts';
 import { silent } from './telemetry/logging.ts';
 

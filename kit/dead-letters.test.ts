@@ -2,10 +2,11 @@ import { headers } from '@nats-io/transport-node';
 import { beforeAll, expect, test } from 'vitest';
 import { keysOfPartition, openBank, ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
-import { DeadLetterHeader, Parking, type ParkingNote } from './dead-letters.ts';
+import { DeadLetterHeader, type ParkingNote } from './dead-letters.ts';
 import type { StoredMessage } from './event.ts';
 import { Journal } from './journal.ts';
 import { ParkedKeys } from './parked-keys.ts';
+import { Parking } from './parking.ts';
 
 let url: string;
 

@@ -1,14 +1,8 @@
-import {
-  DiscardPolicy,
-  JetStreamApiError,
-  type JetStreamManager,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream';
+import { DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
-import type { Broker } from './broker.ts';
+import { answered, type Broker } from './broker.ts';
 import type { StoredMessage } from './event.ts';
-import { ConflictError, eventId, Journal } from './journal.ts';
+import { Journal } from './journal.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
 import { ensureStream, type StreamDeclaration } from './streams.ts';
 
@@ -32,6 +26,10 @@ export const DeadLetterHeader = {
   time: 'Causeway-Dead-Time',
   /** Set where message and note together are larger than the broker allows: only its place is kept, not what it says. */
   leftOut: 'Causeway-Dead-Left-Out',
+  /** Of a note on a letter that was replayed and failed again: the letter's own sequence. */
+  letter: 'Causeway-Dead-Letter',
+  /** Ends a row: what stands before it is done with. */
+  unparked: 'Causeway-Dead-Unparked',
 } as const;
 
 /** Why a consumer gave a message up. */
@@ -45,6 +43,40 @@ type ParkingReason =
 
 export type ParkingNote = { reason: ParkingReason; error: string; attempts: number };
 
+/** What waits behind a parked message of its key. */
+export const BEHIND: ParkingNote = { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 };
+
+/** Where a consumer parks the messages of one key, in their order. */
+export type Row = {
+  /** Its name without the partition, such as `orders-history_v1`. */
+  consumer: string;
+  partition: number;
+  /** `~` for what has none. */
+  key: string;
+};
+
+/** A parked message. */
+export type Letter = Row & {
+  /** Its place among the dead letters. */
+  sequence: number;
+  reason: string;
+  error: string;
+  attempts: number;
+  parkedAt: Date;
+  /** Where the message stands in its journal. */
+  stream: string;
+  streamSequence: number;
+  /** There was no room for the message beside its note: its journal has it. */
+  isLeftOut: boolean;
+  /** As it was, but for what steered the broker. */
+  message: StoredMessage;
+};
+
+/** Creates the stream, or checks that it is as declared. @throws StreamDriftError */
+export async function ensureDeadLetters({ manager, replicas }: Broker): Promise<void> {
+  await ensureStream(manager, deadLetterStream(replicas));
+}
+
 function deadLetterStream(replicas: number): StreamDeclaration {
   return {
     name: DEAD_LETTERS,
@@ -56,112 +88,31 @@ function deadLetterStream(replicas: number): StreamDeclaration {
     num_replicas: replicas,
     allow_direct: true,
     allow_rollup_hdrs: false,
-    // An operator discards letters.
+    // What was handled after all, or discarded by an operator, is removed.
     deny_delete: false,
     deny_purge: false,
   };
 }
 
-/** Where a consumer parks messages, and what it has parked: a key is parked as long as its subject has a message. */
-export class Parking {
-  readonly #broker: Broker;
-  readonly #consumer: string;
-  readonly #parked: Map<string, number>;
-  /** The last letter that is on its way, by subject. */
-  readonly #storing = new Map<string, Promise<void>>();
+/** The stream of dead letters, to read and to append to. */
+export function deadLetters(broker: Broker): Journal {
+  return new Journal({ service: 'dead', stream: DEAD_LETTERS, maxBytes: MAX_BYTES }, broker);
+}
 
-  private constructor(broker: Broker, consumer: string, parked: Map<string, number>) {
-    this.#broker = broker;
-    this.#consumer = consumer;
-    this.#parked = parked;
-  }
+export function rowSubject({ consumer, partition, key }: Row): string {
+  return `dead.${consumer}.${partition}.${key}`;
+}
 
-  /**
-   * Reads what the consumer has parked.
-   * @param consumer its name without the partition, such as `orders-history_v1`.
-   * @param partition left out: every partition.
-   */
-  static async open(broker: Broker, consumer: string, partition: number | '*' = '*'): Promise<Parking> {
-    await ensureStream(broker.manager, deadLetterStream(broker.replicas));
-    return new Parking(broker, consumer, await parkedSubjects(broker.manager, `dead.${consumer}.${partition}.>`));
-  }
+/** Where it is noted what became of the latest replay of the row's first letter. */
+export function noteSubject(row: Row): string {
+  return `${rowSubject(row)}.tried`;
+}
 
-  /** Whether a message of this key is parked: its later messages have to wait behind it. */
-  isParked(partition: number, key: string): boolean {
-    return this.#parked.has(this.#subject(partition, key));
-  }
-
-  /** Keys that are parked now. */
-  get size(): number {
-    return this.#parked.size;
-  }
-
-  /**
-   * Parks a message, as it was, with a note. Resolves once the broker has stored it: only then may the original be
-   * acknowledged. The same message parked again, after a crash between the two, is one dead letter.
-   */
-  async park(message: StoredMessage, note: ParkingNote): Promise<void> {
-    const { partition, key } = parkingPlace(message.subject);
-    const subject = this.#subject(partition, key);
-    // What is older than a key's last letter counts as parked: so they are stored in the order in which they come, and
-    // where one can't be, neither are those behind it.
-    const stored = (this.#storing.get(subject) ?? Promise.resolve()).then(async () => {
-      this.#parked.set(subject, await this.#append(subject, message, note));
-    });
-    this.#storing.set(subject, stored);
-    try {
-      await stored;
-    } finally {
-      if (this.#storing.get(subject) === stored) this.#storing.delete(subject);
-    }
-  }
-
-  async #append(subject: string, message: StoredMessage, note: ParkingNote): Promise<number> {
-    const letters = new Journal({ service: 'dead', stream: DEAD_LETTERS, maxBytes: MAX_BYTES }, this.#broker);
-    const id = eventId(subject, `${message.stream} ${message.sequence}`, 'parked');
-    let letter = { data: message.data, headers: this.#headers(message, note) };
-    for (;;) {
-      const last = await letters.lastOnLeader(subject);
-      const earlier = last === undefined ? undefined : await parkedBefore(letters, last, message);
-      if (earlier !== undefined) return earlier;
-      try {
-        const expectedSequence = last?.sequence ?? 0;
-        return (await letters.append({ subject, id, expectedSequence, ...letter })).sequence;
-      } catch (error) {
-        if (isTooLarge(error) && letter.data === message.data) letter = this.#withoutContent(message, note);
-        else if (!(error instanceof ConflictError)) throw error;
-      }
-    }
-  }
-
-  /** What a message can be found again by, where there is no room for itself: its journal keeps it for ever. */
-  #withoutContent(message: StoredMessage, note: ParkingNote): { data: Uint8Array; headers: MsgHdrs } {
-    const head = this.#headers({ ...message, headers: headers() }, note);
-    head.set(DeadLetterHeader.leftOut, 'true');
-    return { data: new Uint8Array(), headers: head };
-  }
-
-  #headers(message: StoredMessage, { reason, error, attempts }: ParkingNote) {
-    const head = headers();
-    for (const name of message.headers.keys()) {
-      // What steers the broker must not be said a second time.
-      if (name.startsWith('Nats-')) continue;
-      for (const value of message.headers.values(name)) head.append(name, value);
-    }
-    head.set(DeadLetterHeader.reason, reason);
-    head.set(DeadLetterHeader.error, error.slice(0, MAX_ERROR_LENGTH).replaceAll(/[\r\n]+/g, ' '));
-    head.set(DeadLetterHeader.attempts, String(attempts));
-    head.set(DeadLetterHeader.consumer, this.#consumer);
-    head.set(DeadLetterHeader.stream, message.stream);
-    head.set(DeadLetterHeader.subject, message.subject);
-    head.set(DeadLetterHeader.sequence, String(message.sequence));
-    head.set(DeadLetterHeader.time, new Date().toISOString());
-    return head;
-  }
-
-  #subject(partition: number, key: string): string {
-    return `dead.${this.#consumer}.${partition}.${key}`;
-  }
+/** The row of a subject, undefined for what is none. */
+export function rowOf(subject: string): Row | undefined {
+  const [dead, consumer = '', partition = '', key = '', ...rest] = subject.split('.');
+  if (dead !== 'dead' || key === '' || rest.length > 0) return undefined;
+  return { consumer, partition: Number(partition), key };
 }
 
 /**
@@ -175,48 +126,121 @@ export function parkingPlace(subject: string): { partition: number; key: string 
   return { partition: allPartitions.includes(partition) ? partition : 0, key: NO_KEY };
 }
 
-/** Where a message of this key stands that was parked already, before a crash or by another owner. */
-async function parkedBefore(
-  letters: Journal,
-  last: StoredMessage,
-  message: StoredMessage,
-): Promise<number | undefined> {
-  if (streamOf(last) === message.stream) {
-    // A key's messages are parked in their order, so one that is not newer than the last is there already.
-    return sequenceOf(last) >= message.sequence ? last.sequence : undefined;
+/** A message to be parked, as it was, with a note. */
+export function letterHeaders(consumer: string, message: StoredMessage, note: ParkingNote): MsgHdrs {
+  const head = headers();
+  copyHeaders(message.headers, head);
+  writeNote(head, note);
+  head.set(DeadLetterHeader.consumer, consumer);
+  head.set(DeadLetterHeader.stream, message.stream);
+  head.set(DeadLetterHeader.subject, message.subject);
+  head.set(DeadLetterHeader.sequence, String(message.sequence));
+  return head;
+}
+
+/** What a message can be found again by, where there is no room for itself: its journal keeps it for ever. */
+export function leftOutHeaders(consumer: string, message: StoredMessage, note: ParkingNote): MsgHdrs {
+  const head = letterHeaders(consumer, { ...message, headers: headers() }, note);
+  head.set(DeadLetterHeader.leftOut, 'true');
+  return head;
+}
+
+/** What is noted of a letter that was replayed and failed again. */
+export function noteHeaders(letter: Letter, note: ParkingNote): MsgHdrs {
+  const head = headers();
+  writeNote(head, note);
+  head.set(DeadLetterHeader.letter, String(letter.sequence));
+  return head;
+}
+
+/** What ends a row. */
+export function unparkedHeaders(): MsgHdrs {
+  const head = headers();
+  head.set(DeadLetterHeader.unparked, 'true');
+  return head;
+}
+
+function writeNote(head: MsgHdrs, { reason, error, attempts }: ParkingNote): void {
+  head.set(DeadLetterHeader.reason, reason);
+  head.set(DeadLetterHeader.error, error.slice(0, MAX_ERROR_LENGTH).replaceAll(/[\r\n]+/g, ' '));
+  head.set(DeadLetterHeader.attempts, String(attempts));
+  head.set(DeadLetterHeader.time, new Date().toISOString());
+}
+
+/** What steers the broker must not be said a second time. */
+function copyHeaders(from: MsgHdrs, to: MsgHdrs): void {
+  for (const name of from.keys()) {
+    if (name.startsWith('Nats-') || name.startsWith('Causeway-Dead-')) continue;
+    for (const value of from.values(name)) to.append(name, value);
   }
-  // A projection over several journals parks what they say of a key in one row.
-  const row = await letters.history(last.subject);
-  return row.find((each) => streamOf(each) === message.stream && sequenceOf(each) >= message.sequence)?.sequence;
 }
 
-function streamOf(letter: StoredMessage): string {
-  return letter.headers.get(DeadLetterHeader.stream);
+/** Whether this message ends a row: then it is its last, and the key is not parked any more. */
+export function isUnparked({ headers: head }: StoredMessage): boolean {
+  return head.has(DeadLetterHeader.unparked);
 }
 
-function sequenceOf(letter: StoredMessage): number {
-  return Number(letter.headers.get(DeadLetterHeader.sequence));
+/**
+ * The letter that a message of the stream is; undefined for what is none.
+ * @param note what became of the latest replay of the row's first letter.
+ */
+export function letterFrom(stored: StoredMessage, note?: StoredMessage): Letter | undefined {
+  const row = rowOf(stored.subject);
+  if (row === undefined || isUnparked(stored)) return undefined;
+  const header = (name: string) => stored.headers.get(name);
+  const isNoted = note !== undefined && Number(note.headers.get(DeadLetterHeader.letter)) === stored.sequence;
+  const noted = isNoted ? note.headers : stored.headers;
+  const original = headers();
+  copyHeaders(stored.headers, original);
+  const stream = header(DeadLetterHeader.stream);
+  const streamSequence = Number(header(DeadLetterHeader.sequence));
+  return {
+    ...row,
+    sequence: stored.sequence,
+    reason: noted.get(DeadLetterHeader.reason),
+    error: noted.get(DeadLetterHeader.error),
+    attempts: Number(noted.get(DeadLetterHeader.attempts)),
+    parkedAt: new Date(header(DeadLetterHeader.time)),
+    stream,
+    streamSequence,
+    isLeftOut: header(DeadLetterHeader.leftOut) !== '',
+    message: {
+      subject: header(DeadLetterHeader.subject),
+      sequence: streamSequence,
+      stream,
+      data: stored.data,
+      headers: original,
+    },
+  };
+}
+
+/** The message of a letter as it was, read from its journal where it was left out; undefined: that has it no more. */
+export async function messageOf(broker: Broker, { isLeftOut, message }: Letter): Promise<StoredMessage | undefined> {
+  if (!isLeftOut) return message;
+  const journal = new Journal({ service: '', stream: message.stream }, broker);
+  return journal.at(message.sequence);
 }
 
 /** The client refuses what is larger than the server's max_payload, the server what is larger than a stream allows. */
-function isTooLarge(error: unknown): boolean {
+export function isTooLarge(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return TOO_LARGE.has(error.code);
   return error instanceof Error && error.name === 'InvalidArgumentError';
 }
 
+/** How many messages each row of a filter of subjects has, such as `dead.*.3.*`. */
+export async function countLetters(broker: Broker, filter: string): Promise<Map<string, number>> {
+  const { state } = await answered(broker, () =>
+    broker.manager.streams.info(DEAD_LETTERS, { subjects_filter: filter }),
+  );
+  return new Map(Object.entries(state.subjects ?? {}));
+}
+
 /** How many messages each consumer of a service has parked; those that have parked none are not in it. */
-export async function parkedByConsumer({ manager }: Broker, service: string): Promise<Map<string, number>> {
-  const { state } = await manager.streams.info(DEAD_LETTERS, { subjects_filter: 'dead.>' });
+export async function parkedByConsumer(broker: Broker, service: string): Promise<Map<string, number>> {
   const parked = new Map<string, number>();
-  for (const [subject, count] of Object.entries(state.subjects ?? {})) {
-    const consumer = subject.split('.')[1] ?? '';
+  for (const [subject, count] of await countLetters(broker, 'dead.*.*.*')) {
+    const consumer = rowOf(subject)?.consumer ?? '';
     if (consumer.startsWith(`${service}-`)) parked.set(consumer, (parked.get(consumer) ?? 0) + count);
   }
   return parked;
-}
-
-/** The subjects that have messages, with the sequence of the last one where it is known. */
-async function parkedSubjects(manager: JetStreamManager, filter: string): Promise<Map<string, number>> {
-  const { state } = await manager.streams.info(DEAD_LETTERS, { subjects_filter: filter });
-  return new Map(Object.keys(state.subjects ?? {}).map((subject) => [subject, 0]));
 }

@@ -162,6 +162,16 @@ export class Journal {
     return this.#leaderRead({ last_by_subj: subject });
   }
 
+  /** The message of this sequence, as the stream's leader knows it. */
+  async at(sequence: number): Promise<StoredMessage | undefined> {
+    return this.#leaderRead({ seq: sequence });
+  }
+
+  /** A subject's first message of this sequence or a later one, as the stream's leader knows it. */
+  async firstFrom(subject: string, sequence: number): Promise<StoredMessage | undefined> {
+    return this.#leaderRead({ seq: sequence, next_by_subj: subject });
+  }
+
   /** Sequence of the stream's last message, 0 for an empty one. */
   async lastSequence(): Promise<number> {
     const { state } = await answered(this.#broker, () => this.#broker.manager.streams.info(this.stream));
@@ -187,7 +197,7 @@ export class Journal {
   async history(subject: string, upTo: number = Number.MAX_SAFE_INTEGER): Promise<StoredMessage[]> {
     const messages: StoredMessage[] = [];
     for (let from = 1; from <= upTo; ) {
-      const next = await this.#leaderRead({ seq: from, next_by_subj: subject });
+      const next = await this.firstFrom(subject, from);
       if (next === undefined || next.sequence > upTo) break;
       messages.push(next);
       from = next.sequence + 1;

@@ -2,12 +2,14 @@ import type { Message } from '@bufbuild/protobuf';
 import type { JsMsg } from '@nats-io/jetstream';
 import { SpanKind } from '@opentelemetry/api';
 import type { Reaction } from './consumer.ts';
-import type { Parking, ParkingNote } from './dead-letters.ts';
+import { BEHIND, type ParkingNote } from './dead-letters.ts';
 import { BusyError, TransientError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
 import type { Outcome } from './lanes.ts';
+import { type Parking, UnparkedError } from './parking.ts';
 import type { Keys } from './personal-data.ts';
 import type { Claim } from './poison.ts';
+import type { Attempted } from './replay.ts';
 import { type Backoff, backoffMs, verdictOn } from './retry.ts';
 import { withCorrelation } from './telemetry/correlation.ts';
 import type { Logger } from './telemetry/logging.ts';
@@ -55,6 +57,8 @@ export class MessageHandling<Event extends Message> {
   readonly #abandoned: AbortSignal;
   /** Failed attempts by sequence: a broken connection doesn't start the count again. */
   readonly #failures = new Map<number, number>();
+  /** When the attempts that are at work began. */
+  readonly #atWork = new Set<{ since: number }>();
   /** Why messages are to be parked, by sequence, as long as it can't be done: they are not handled again for that. */
   readonly #givenUp = new Map<number, ParkingNote>();
   #outage: { error: string; tries: number } | undefined;
@@ -82,6 +86,29 @@ export class MessageHandling<Event extends Message> {
     return this.#outage?.error;
   }
 
+  /** How long the oldest attempt has been at work, in ms; undefined: none is. */
+  get oldestAttemptMs(): number | undefined {
+    if (this.#atWork.size === 0) return undefined;
+    return performance.now() - Math.min(...[...this.#atWork].map(({ since }) => since));
+  }
+
+  /** One attempt to handle a message that was parked. Never throws. */
+  async replay(stored: StoredMessage, attempt: number): Promise<Attempted> {
+    if (this.#isIrrelevant(stored)) return 'handled';
+    let event: RecordedEvent<Event> | undefined;
+    try {
+      event = await this.#read(stored);
+      await this.#attempt(event, stored, attempt);
+      return 'handled';
+    } catch (error) {
+      const verdict = verdictOn(error);
+      if (error instanceof AbandonedError || verdict.kind === 'unavailable') return { unavailable: messageOf(error) };
+      const failed = noteOn(error, event !== undefined, attempt);
+      this.#parts.logger.error({ err: error, ...failed, ...this.#words(stored) }, 'failed again, and stays parked');
+      return { failed };
+    }
+  }
+
   /** One try of one message. Never throws; the message is to be acknowledged when it is finished. */
   async handle(delivery: Delivery, turn: Turn): Promise<Outcome> {
     const { claim } = turn;
@@ -101,31 +128,39 @@ export class MessageHandling<Event extends Message> {
     }
     const outcome = await this.#try(delivery, turn);
     await claim.ended(sequence).catch((error) => {
-      this.#parts.logger.warn({ err: error, ...this.#words(delivery) }, 'the end of a message could not be noted');
+      this.#parts.logger.warn(
+        { err: error, ...this.#words(delivery.stored) },
+        'the end of a message could not be noted',
+      );
     });
     return outcome;
   }
 
   async #try(delivery: Delivery, turn: Turn): Promise<Outcome> {
     const { stored, partition, key } = delivery;
-    // Types that the reaction does not look at, or that a newer program has added, are none of its business.
-    const type = stored.headers.get(Header.type);
-    if (type !== '' && !this.#reaction.types.knows(type)) return 'finished';
-    if (turn.parking.isParked(partition, key)) {
-      return this.#park(delivery, turn, { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 });
-    }
+    if (this.#isIrrelevant(stored)) return 'finished';
+    if (turn.parking.isParked(partition, key)) return this.#park(delivery, turn, BEHIND);
     let event: RecordedEvent<Event> | undefined;
     try {
-      event = (await readEvent(stored, this.#reaction.types, this.#parts.personalData)) as RecordedEvent<Event>;
-      await this.#attempt(event, delivery);
+      event = await this.#read(stored);
+      await this.#attempt(event, stored, this.#failuresOf(stored) + 1);
     } catch (error) {
       return this.#failed(delivery, turn, error, event !== undefined);
     }
     return this.#finished(delivery);
   }
 
-  async #attempt(event: RecordedEvent<Event>, { stored }: Delivery): Promise<void> {
-    const attempt = this.#failuresOf(stored) + 1;
+  /** Types that the reaction does not look at, or that a newer program has added, are none of its business. */
+  #isIrrelevant({ headers }: StoredMessage): boolean {
+    const type = headers.get(Header.type);
+    return type !== '' && !this.#reaction.types.knows(type);
+  }
+
+  async #read(stored: StoredMessage): Promise<RecordedEvent<Event>> {
+    return (await readEvent(stored, this.#reaction.types, this.#parts.personalData)) as RecordedEvent<Event>;
+  }
+
+  async #attempt(event: RecordedEvent<Event>, stored: StoredMessage, attempt: number): Promise<void> {
     const attributes = () => ({
       'messaging.system': 'nats',
       'messaging.operation.name': 'process',
@@ -142,7 +177,8 @@ export class MessageHandling<Event extends Message> {
       contextFrom((name) => stored.headers.get(name)),
       event.correlationId,
     );
-    const started = performance.now();
+    const atWork = { since: performance.now() };
+    this.#atWork.add(atWork);
     let outcome = 'failed';
     try {
       await inSpan(`process ${this.#consumer}`, { kind: SpanKind.CONSUMER, attributes, parent }, () =>
@@ -150,7 +186,8 @@ export class MessageHandling<Event extends Message> {
       );
       outcome = 'done';
     } finally {
-      recordHandled(this.#consumer, outcome, 1, performance.now() - started);
+      this.#atWork.delete(atWork);
+      recordHandled(this.#consumer, outcome, 1, performance.now() - atWork.since);
     }
   }
 
@@ -184,18 +221,13 @@ export class MessageHandling<Event extends Message> {
     const attempts = this.#failuresOf(delivery.stored) + 1;
     this.#failures.set(delivery.stored.sequence, attempts);
     if (verdict.kind === 'transient' && attempts < this.#options.maxAttempts) {
-      this.#parts.logger.warn({ err: error, attempts, ...this.#words(delivery) }, 'to be tried again');
+      this.#parts.logger.warn({ err: error, attempts, ...this.#words(delivery.stored) }, 'to be tried again');
       const toldMs = error instanceof TransientError ? error.retryAfterMs : 0;
       return { againAfterMs: Math.max(toldMs, backoffMs(attempts, this.#options.backoff)) };
     }
-    const reasonOfVerdict = verdict.kind === 'transient' ? 'ATTEMPTS_EXHAUSTED' : verdict.reason;
-    const reason = decoded ? reasonOfVerdict : 'CANNOT_DECODE';
-    this.#parts.logger.error({ err: error, attempts, reason, ...this.#words(delivery) }, 'parked');
-    return this.#park(delivery, turn, {
-      reason,
-      error: error instanceof Error ? error.message : String(error),
-      attempts,
-    });
+    const note = noteOn(error, decoded, attempts);
+    this.#parts.logger.error({ err: error, ...note, ...this.#words(delivery.stored) }, 'parked');
+    return this.#park(delivery, turn, note);
   }
 
   /** Nothing is wrong with the message: the whole partition waits, and this message is the first to be tried again. */
@@ -204,7 +236,7 @@ export class MessageHandling<Event extends Message> {
       this.#parts.logger.warn({ err: error, consumer: this.#consumer }, 'waiting until it is there again');
     }
     const tries = (this.#outage?.tries ?? 0) + 1;
-    this.#outage = { error: error instanceof Error ? error.message : String(error), tries };
+    this.#outage = { error: messageOf(error), tries };
     turn.pause(backoffMs(tries, OUTAGE_BACKOFF, () => 0.5 + Math.random() / 2));
     return { againAfterMs: 0 };
   }
@@ -214,6 +246,7 @@ export class MessageHandling<Event extends Message> {
       await turn.parking.park(delivery.stored, note);
       countParked(this.#consumer, note.reason);
     } catch (error) {
+      if (error instanceof UnparkedError) return { againAfterMs: 0 };
       this.#givenUp.set(delivery.stored.sequence, note);
       return this.#wait(error, turn);
     }
@@ -231,7 +264,18 @@ export class MessageHandling<Event extends Message> {
     return this.#failures.get(sequence) ?? 0;
   }
 
-  #words({ stored }: Delivery): object {
-    return { consumer: this.#consumer, subject: stored.subject, stream: stored.stream, sequence: stored.sequence };
+  #words({ subject, stream, sequence }: StoredMessage): object {
+    return { consumer: this.#consumer, subject, stream, sequence };
   }
+}
+
+/** What is said of a message that is given up, or stays so. */
+function noteOn(error: unknown, decoded: boolean, attempts: number): ParkingNote {
+  const verdict = verdictOn(error);
+  const reason = verdict.kind === 'permanent' ? verdict.reason : 'ATTEMPTS_EXHAUSTED';
+  return { reason: decoded ? reason : 'CANNOT_DECODE', error: messageOf(error), attempts };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

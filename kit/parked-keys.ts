@@ -1,7 +1,9 @@
 import type { Broker } from './broker.ts';
-import { DeadLetterHeader, Parking, type ParkingNote, parkingPlace } from './dead-letters.ts';
+import { DeadLetterHeader, deadLetters, isUnparked, type ParkingNote, parkingPlace } from './dead-letters.ts';
 import type { StoredMessage } from './event.ts';
-import { Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
+import type { ParkedRow } from './parked-row.ts';
+import { Parking } from './parking.ts';
 
 /** A row of dead letters is read again after this: an operator may have taken it away. */
 const ROW_MS = 2_000;
@@ -27,8 +29,7 @@ export class ParkedKeys {
 
   /** Reads what is parked of one partition. */
   static async open(broker: Broker, consumer: string, partition: number): Promise<ParkedKeys> {
-    const letters = new Journal({ service: 'dead', stream: 'DEAD_LETTERS', maxBytes: 0 }, broker);
-    return new ParkedKeys(consumer, await Parking.open(broker, consumer, partition), letters);
+    return new ParkedKeys(consumer, await Parking.open(broker, consumer, partition), deadLetters(broker));
   }
 
   /** Whether nothing is parked, as nearly always: then no message has to be looked at. */
@@ -55,13 +56,24 @@ export class ParkedKeys {
     return this.#parking.park(message, note);
   }
 
+  /**
+   * What is parked of a key, for a task that may take away from it. Nothing else of the partition may be at work here.
+   */
+  async withRow<Result>(partition: number, key: string, task: (row: ParkedRow) => Promise<Result>): Promise<Result> {
+    try {
+      return await task(this.#parking.row(partition, key));
+    } finally {
+      this.#rows.clear();
+    }
+  }
+
   async #row(subject: string): Promise<Row | undefined> {
     const known = this.#rows.get(subject);
     if (known !== undefined && performance.now() - known.readAt < ROW_MS) return known;
     this.#rows.delete(subject);
     const letters = await this.#letters.history(subject);
     const [first] = letters;
-    if (first === undefined) return undefined;
+    if (first === undefined || letters.some(isUnparked)) return undefined;
     const starts = new Map<string, number>();
     for (const { headers } of letters) {
       const stream = headers.get(DeadLetterHeader.stream);

@@ -3,7 +3,7 @@ import { context, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { startProxy } from '#kit/testing/proxy.ts';
 import { type Bank, keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
@@ -228,18 +228,50 @@ test('a pull that the broker does not answer although messages wait is made agai
   await expect.poll(() => noted.amounts, { timeout: 5_000 }).toEqual([1]);
 });
 
-test('a handler that does not come back is seen in health, while other keys go on', async () => {
+test('a handler that does not end when its time is over is seen in health, while other keys go on', async () => {
   const bank = await openBank(url);
   const gate = Promise.withResolvers<void>();
   const noted = noting(({ key }) => (key === a ? gate.promise : undefined));
-  const consumer = bank.consumer(noted.handle, { watchMs: 50 });
+  const consumer = bank.consumer(noted.handle, { watchMs: 50, attemptTimeoutMs: 50 });
   await consumer.own([3]);
   await bank.deposit(a, 1);
-  await expect.poll(() => consumer.health().reasons.join()).toContain('no progress, with 1 messages in hand');
+  await expect.poll(() => consumer.health().reasons.join()).toContain('a handler has not ended');
   await bank.deposit(d, 2);
   await expect.poll(() => noted.of(d)).toEqual([2]);
+  expect(consumer.health().ready).toBe(false);
   gate.resolve();
   await expect.poll(() => consumer.health().ready).toBe(true);
+});
+
+test('a handler that takes as long as it may, and a wait for the next attempt, are no lack of progress', async () => {
+  const bank = await openBank(url);
+  const gate = Promise.withResolvers<void>();
+  const noted = noting(async (_, { attempt }) => {
+    if (attempt === 1) await gate.promise;
+    if (attempt < 4) throw new TransientError('busy');
+  });
+  // No random: full jitter may wait for nothing.
+  const random = vi.spyOn(Math, 'random').mockReturnValue(0.9);
+  onTestFinished(() => random.mockRestore());
+  const backoff = { minMs: 150, maxMs: 150 };
+  const consumer = bank.consumer(noted.handle, { watchMs: 20, attemptTimeoutMs: 10_000, backoff });
+  await consumer.own([3]);
+  await expect.poll(() => consumer.health().ready).toBe(true);
+  await bank.deposit(a, 1);
+  await expect.poll(() => noted.amounts.length).toBe(1);
+  const seen = new Set<string>();
+  const since = performance.now();
+  await expect
+    .poll(
+      () => {
+        for (const reason of consumer.health().reasons) seen.add(reason);
+        if (performance.now() - since > 200) gate.resolve();
+        return noted.amounts.length;
+      },
+      { interval: 5, timeout: 5_000 },
+    )
+    .toBe(4);
+  expect([...seen]).toEqual([]);
 });
 
 test('handling is a span that goes on with the trace of who published, and carries the correlation id', async () => {

@@ -11,7 +11,8 @@ import {
 } from '@nats-io/jetstream';
 import type { Broker } from './broker.ts';
 import type { Reaction } from './consumer.ts';
-import { Parking, parkingPlace } from './dead-letters.ts';
+import { parkingPlace } from './dead-letters.ts';
+import { UnavailableError } from './errors.ts';
 import { storedFromConsumer } from './journal.ts';
 import { Lanes } from './lanes.ts';
 import {
@@ -21,7 +22,10 @@ import {
   MessageHandling,
   type Turn,
 } from './message-handling.ts';
+import { answerAsOwner, type OwnerAnswer, type OwnerRequest } from './owner-requests.ts';
+import { Parking } from './parking.ts';
 import { Claim } from './poison.ts';
+import { answerRequest } from './replay.ts';
 import { backoffMs } from './retry.ts';
 
 export type PartitionOptions = HandlingOptions & {
@@ -37,6 +41,11 @@ export type PartitionOptions = HandlingOptions & {
   drainMs: number;
 };
 
+/** What is done once in a key's lane, beside its messages. */
+type Errand = { key: string; run(): Promise<void> };
+
+type InLane = Delivery | Errand;
+
 export type PartitionParts = HandlingParts & { broker: Broker };
 
 /** Small, because what is pulled has to be handled by this owner. */
@@ -51,6 +60,8 @@ const CONSUMER_EXISTS = 10_148;
 const HANDOVER_LOOK_MS = 250;
 const HANDOVER_MS = 60_000;
 const ON_ITS_WAY_MS = 200;
+/** An operator is not kept waiting for longer by keys that are at work. */
+const ERRAND_STARTS_WITHIN_MS = 10_000;
 
 /** The owner's side of one partition of a consumer: pulls its messages, in order, for as long as it is owned. */
 export class PartitionConsumer<Event extends Message> {
@@ -71,6 +82,8 @@ export class PartitionConsumer<Event extends Message> {
   #stall: string | undefined;
   #progress = 0;
   #restarts = 0;
+  /** When the last of those messages is tried again that failed and wait for it. */
+  #nextTryAt = 0;
   /** The consumer's own sequence that the next message must have. */
   #next = 1;
 
@@ -107,7 +120,15 @@ export class PartitionConsumer<Event extends Message> {
 
   /** What keeps it from making progress now. */
   get problem(): string | undefined {
-    return this.#interruption ?? this.#handling.outage ?? this.#stall;
+    return this.#interruption ?? this.#handling.outage ?? this.#overdue ?? this.#stall;
+  }
+
+  /** A handler that does not end although its signal has aborted. It holds its key up, whatever the others do. */
+  get #overdue(): string | undefined {
+    const { attemptTimeoutMs, watchMs } = this.#options;
+    const atWorkMs = this.#handling.oldestAttemptMs ?? 0;
+    if (atWorkMs <= attemptTimeoutMs + watchMs) return undefined;
+    return `a handler has not ended ${Math.round(atWorkMs - attemptTimeoutMs)} ms after its time`;
   }
 
   async #keepGoing(stop: AbortSignal): Promise<void> {
@@ -144,16 +165,20 @@ export class PartitionConsumer<Event extends Message> {
     stop.addEventListener('abort', end, { once: true });
     const forget = this.#parts.broker.onReconnect(() => turn.abort(new Error('the connection to the broker was lost')));
     const lease = setInterval(() => this.#keepLease(), this.#options.ackWaitMs / 3);
-    let lanes: Lanes<Delivery> | undefined;
+    let lanes: Lanes<InLane> | undefined;
     let messages: ConsumerMessages | undefined;
+    let endAnswering = () => {};
     try {
-      lanes = this.#lanes(await this.#prepare());
+      const prepared = await this.#prepare();
+      lanes = this.#lanes(prepared);
+      endAnswering = this.#answer(turn.signal, prepared.parking, lanes);
       messages = await this.#pull(turn, lanes);
       this.#interruption = undefined;
       void this.#watchHandover(turn);
       await this.#watch(turn);
     } finally {
       turn.abort();
+      endAnswering();
       stop.removeEventListener('abort', end);
       forget();
       await messages?.close();
@@ -198,15 +223,20 @@ export class PartitionConsumer<Event extends Message> {
     }
   }
 
-  #lanes(prepared: Omit<Turn, 'pause'>): Lanes<Delivery> {
-    const lanes: Lanes<Delivery> = new Lanes<Delivery>({
+  #lanes(prepared: Omit<Turn, 'pause'>): Lanes<InLane> {
+    const lanes: Lanes<InLane> = new Lanes<InLane>({
       keyOf: ({ key }) => key,
-      alone: ({ stored }) => prepared.claim.isSuspect(stored.sequence),
+      alone: (item) => 'stored' in item && prepared.claim.isSuspect(item.stored.sequence),
       limit: () => (this.#handling.outage === undefined ? this.#options.maxKeys : 1),
-      run: async (delivery) => {
-        const outcome = await this.#handling.handle(delivery, turn);
+      run: async (item) => {
+        if ('run' in item) {
+          await item.run();
+          return 'finished';
+        }
+        const outcome = await this.#handling.handle(item, turn);
         this.#progressed();
-        if (outcome === 'finished') this.#finish(delivery);
+        if (outcome === 'finished') this.#finish(item);
+        else this.#nextTryAt = Math.max(this.#nextTryAt, performance.now() + outcome.againAfterMs);
         return outcome;
       },
     });
@@ -214,7 +244,53 @@ export class PartitionConsumer<Event extends Message> {
     return lanes;
   }
 
-  async #pull(turn: AbortController, lanes: Lanes<Delivery>): Promise<ConsumerMessages> {
+  /** Answers what operators ask of the partition's owner, until the returned function is called. */
+  #answer(ended: AbortSignal, parking: Parking, lanes: Lanes<InLane>): () => void {
+    const { broker } = this.#parts;
+    const attempt = this.#handling.replay.bind(this.#handling);
+    return answerAsOwner(broker, { consumer: this.#consumer, partition: this.partition }, (request) => {
+      const row = parking.row(this.partition, request.key);
+      return this.#inLane(request, ended, lanes, () => answerRequest(request, { broker, row, attempt, ended }));
+    });
+  }
+
+  /** Runs when it is the key's turn, with nothing else of the key at work. */
+  async #inLane(
+    { key }: OwnerRequest,
+    ended: AbortSignal,
+    lanes: Lanes<InLane>,
+    run: () => Promise<OwnerAnswer>,
+  ): Promise<OwnerAnswer> {
+    const { outage } = this.#handling;
+    if (outage !== undefined) throw new UnavailableError(outage);
+    const { promise, resolve, reject } = Promise.withResolvers<OwnerAnswer>();
+    let isGivenUp = false;
+    const giveUp = (why: string) => {
+      isGivenUp = true;
+      reject(new UnavailableError(why));
+    };
+    const late = setTimeout(() => giveUp('the partition has other keys at work'), ERRAND_STARTS_WITHIN_MS);
+    const end = () => giveUp('the owner of the partition stops, or begins again');
+    const begin = () => {
+      clearTimeout(late);
+      ended.removeEventListener('abort', end);
+    };
+    ended.addEventListener('abort', end, { once: true });
+    lanes.add({
+      key,
+      run: async () => {
+        begin();
+        if (!isGivenUp) await run().then(resolve, reject);
+      },
+    });
+    try {
+      return await promise;
+    } finally {
+      begin();
+    }
+  }
+
+  async #pull(turn: AbortController, lanes: Lanes<InLane>): Promise<ConsumerMessages> {
     const consumer = await this.#parts.broker.js.consumers.get(this.#stream, this.#durable);
     // A reset makes the server count deliveries from 1 again.
     this.#next = 1;
@@ -233,7 +309,7 @@ export class PartitionConsumer<Event extends Message> {
     return messages;
   }
 
-  #take(message: JsMsg, lanes: Lanes<Delivery>): void {
+  #take(message: JsMsg, lanes: Lanes<InLane>): void {
     const stored = storedFromConsumer(message);
     if (this.#handled.get(stored.sequence) === message.info.timestampNanos) {
       message.ack();
@@ -270,12 +346,17 @@ export class PartitionConsumer<Event extends Message> {
     while (!turn.signal.aborted) {
       await delay(this.#options.watchMs, undefined, { signal: turn.signal }).catch(() => {});
       if (turn.signal.aborted) return;
-      if (this.#progress !== seen) looks = 0;
+      if (this.#progress !== seen || this.#isWaiting) looks = 0;
       else if (await this.#isIdle()) this.#stall = undefined;
       // What is pending may have come just now, so one look is not enough.
       else if (++looks >= 2) this.#sayStalled(turn);
       seen = this.#progress;
     }
+  }
+
+  /** A handler is at work, or failed and is to be tried again: both take as long as they may. */
+  get #isWaiting(): boolean {
+    return this.#handling.oldestAttemptMs !== undefined || performance.now() < this.#nextTryAt;
   }
 
   /**

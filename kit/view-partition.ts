@@ -12,7 +12,10 @@ import {
 } from '@nats-io/jetstream';
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
+import type { StoredMessage } from './event.ts';
+import { answerAsOwner, type OwnerAnswer, type OwnerRequest } from './owner-requests.ts';
 import { ParkedKeys } from './parked-keys.ts';
+import { type Attempted, answerRequest } from './replay.ts';
 import type { Logger } from './telemetry/logging.ts';
 import type { View } from './view.ts';
 import { SupersededError, type ViewStore } from './view-store.ts';
@@ -153,29 +156,33 @@ export class ViewPartition<Document extends object> {
 
   /** Follows until it is stopped or something fails. */
   async #takeTurn(stop: AbortSignal): Promise<void> {
-    const { broker, store, writer } = this.#parts;
+    const { broker, store, writer, consumer } = this.#parts;
+    const { partition } = this;
     const ending = new AbortController();
     const end = (reason?: unknown) => ending.abort(reason);
     const stopped = () => end();
     stop.addEventListener('abort', stopped, { once: true });
     const forget = broker.onReconnect(() => end(new Error('the connection to the broker was lost')));
+    let endAnswering = () => {};
     try {
       const turn = await this.#begin(ending.signal, end);
       this.#turn = turn;
+      endAnswering = answerAsOwner(broker, { consumer, partition }, (request) => this.#answer(request, turn));
       await Promise.all(this.#lanes.map((lane) => this.#pull(lane, turn)));
       this.#problem = undefined;
       await this.#watch(turn);
       if (stop.aborted) return;
       // Where another process has taken the partition over, whatever ended the turn was its doing.
-      await store.checkClaims(new Map([[this.partition, turn.claim]]));
+      await store.checkClaims(new Map([[partition, turn.claim]]));
       throw ending.signal.reason;
     } finally {
       stop.removeEventListener('abort', stopped);
       forget();
       end();
+      endAnswering();
       this.#turn = undefined;
       await Promise.all(this.#lanes.map(({ messages }) => messages?.close()));
-      await writer.settled(this.partition);
+      await writer.settled(partition);
     }
   }
 
@@ -242,6 +249,25 @@ export class ViewPartition<Document extends object> {
     // How far the view has come is not the consumer's business, so it can be made anew.
     await consumers.delete(stream, consumer);
     return await consumers.add(stream, config);
+  }
+
+  /** Does what an operator asks of the partition's owner, while no other message of the partition is at work. */
+  #answer(request: OwnerRequest, turn: Turn): Promise<OwnerAnswer> {
+    const { broker, writer } = this.#parts;
+    return writer.between(this.partition, async () => {
+      if (turn.ended.aborted) throw new UnavailableError('the owner of the partition stops, or begins again');
+      return turn.parked.withRow(this.partition, request.key, (row) => {
+        const attempt = (message: StoredMessage, attempts: number) => this.#applyLate(message, attempts, turn);
+        return answerRequest(request, { broker, row, attempt, ended: turn.ended });
+      });
+    });
+  }
+
+  async #applyLate(message: StoredMessage, attempts: number, turn: Turn): Promise<Attempted> {
+    // In a rebuild there are events to come that stand before it.
+    const position = this.#lanes.find(({ stream }) => stream === message.stream)?.position ?? 0;
+    if (position < message.sequence) return { unavailable: 'the view has not come to this event again yet' };
+    return this.#parts.writer.applyLate(message, attempts, turn);
   }
 
   async #pull(lane: FedLane, turn: Turn): Promise<void> {

@@ -6,6 +6,8 @@ import { type Checkpoint, checkpointId, collectionOf, type Stored, type View } f
 const DUPLICATE_KEY = 11_000;
 /** A document that others keep changing, or that a unique index of the view refuses, is not tried for ever. */
 const MAX_ROUNDS = 20;
+/** Late events that a document remembers. A crash may leave one that comes again. */
+const MAX_LATE = 1_000;
 
 /** A partition of a view is not to be written under this claim any more. */
 export class ClaimLostError extends Error {
@@ -96,11 +98,13 @@ export class ViewStore<Document extends object> {
    * read and folded again. An event that the projection throws at, and its key's later ones, are handed to `refuse`.
    * @throws ViewLostError, SupersededError before anything is written: the events were received under this claim, and
    *   whoever has taken it since may have received some that came before them.
+   * @param options.areLate they were parked, and events of other keys that came after them have been applied.
    */
   async write(
     events: readonly RecordedEvent[],
     claims: Claims,
     refuse: (refusal: Refusal) => Promise<void>,
+    { areLate = false }: { areLate?: boolean } = {},
   ): Promise<void> {
     const byDocument = Map.groupBy(events, (event) => this.#view.documentId?.(event) ?? event.key);
     const partitions = new Set(events.map(({ partition }) => partition));
@@ -113,7 +117,7 @@ export class ViewStore<Document extends object> {
       for (const document of await this.#read(unread, held)) known.set(document._id, document);
       const writes: Write<Document>[] = [];
       for (const id of left) {
-        const folded = fold(this.#view, known.get(id), byDocument.get(id) ?? [], held);
+        const folded = fold(this.#view, known.get(id), byDocument.get(id) ?? [], held, areLate);
         for (const refusal of folded.refused) await refuse(refusal);
         byDocument.set(id, folded.accepted);
         if (folded.operation !== undefined) writes.push({ id, operation: folded.operation });
@@ -145,8 +149,12 @@ export class ViewStore<Document extends object> {
     throw new Error(`checkpoints of ${collectionOf(this.#view)} could not be raised`);
   }
 
-  /** The first version of a key that makes a document of its own can be written without looking for it first. */
+  /**
+   * The first event of a document that is made from one aggregate can be written without looking for it first. Where
+   * it is there nevertheless, the database says so, and it is read after all.
+   */
   #mayExist(id: string, first: RecordedEvent | undefined): boolean {
+    if (this.#view.appendOnly === true) return false;
     return first === undefined || first.version > 1 || first.key !== id || this.#streams > 1;
   }
 
@@ -210,6 +218,7 @@ function fold<Document extends object>(
   stored: Stored<Document> | undefined,
   events: readonly RecordedEvent[],
   claims: Claims,
+  areLate: boolean,
 ): Folded<Document> {
   const partition = events[0]?.partition ?? 0;
   const { generation } = claimOn(claims, partition);
@@ -218,11 +227,14 @@ function fold<Document extends object>(
   }
   const current = stored?.generation === generation ? stored : undefined;
   const applied: Record<string, number> = { ...current?.applied };
+  // What came late into a document of one key comes in its order all the same.
+  const late = areLate && view.documentId !== undefined ? [...(current?.late ?? [])] : undefined;
   const accepted: RecordedEvent[] = [];
   const refused: Refusal[] = [];
   let document: Document | undefined = current;
   for (const event of events) {
-    if (event.sequence <= (applied[event.stream] ?? 0)) continue;
+    const upTo = applied[event.stream] ?? 0;
+    if (late === undefined ? event.sequence <= upTo : late.includes(placeOf(event))) continue;
     const before = refused.find(({ event: { key } }) => key === event.key);
     if (before !== undefined) {
       refused.push({ event, error: undefined });
@@ -230,7 +242,8 @@ function fold<Document extends object>(
     }
     try {
       document = view.project(document, event) ?? document;
-      applied[event.stream] = event.sequence;
+      applied[event.stream] = Math.max(upTo, event.sequence);
+      late?.push(placeOf(event));
       accepted.push(event);
     } catch (error) {
       refused.push({ event, error });
@@ -239,10 +252,12 @@ function fold<Document extends object>(
   if (document === undefined || document === current) return { operation: undefined, accepted, refused };
   // A document of an older generation is written over.
   const revision = (stored?.revision ?? 0) + 1;
+  const remembered = late?.slice(-MAX_LATE) ?? current?.late;
   const replacement = {
     ...document,
     _id: events[0] && documentId(view, events[0]),
     applied,
+    ...(remembered === undefined ? {} : { late: remembered }),
     revision,
     partition,
     generation,
@@ -252,6 +267,10 @@ function fold<Document extends object>(
       ? { insertOne: { document: replacement } }
       : { replaceOne: { filter: { _id: stored._id, revision: stored.revision }, replacement } };
   return { operation: operation as unknown as AnyBulkWriteOperation<Stored<Document>>, accepted, refused };
+}
+
+function placeOf({ stream, sequence }: RecordedEvent): string {
+  return `${stream} ${sequence}`;
 }
 
 function documentId<Document extends object>(view: View<Document>, event: RecordedEvent): string {

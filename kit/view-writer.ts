@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsMsg } from '@nats-io/jetstream';
-import type { ParkingNote } from './dead-letters.ts';
+import { BEHIND, type ParkingNote } from './dead-letters.ts';
 import { PermanentError } from './errors.ts';
 import { Header, type RecordedEvent, readEventAtBest, type StoredMessage } from './event.ts';
 import { storedFromConsumer } from './journal.ts';
 import type { ParkedKeys } from './parked-keys.ts';
 import type { Keys } from './personal-data.ts';
+import type { Attempted } from './replay.ts';
+import { verdictOn } from './retry.ts';
 import { observedBatch } from './telemetry/batches.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { countParked, recordDelay } from './telemetry/metrics.ts';
@@ -88,6 +90,34 @@ export class ViewWriter<Document extends object> {
   /** Takes a message on, to be written behind those that came before it. */
   add(delivery: Delivery): void {
     this.#workers[delivery.turn.partition % WORKERS]?.add(delivery);
+  }
+
+  /** Runs a task between two batches, with nothing of the partition at work. */
+  between<Result>(partition: number, task: () => Promise<Result>): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#workers[partition % WORKERS]?.between(() => task().then(resolve, reject));
+    return promise;
+  }
+
+  /** Applies a message that was parked, though events of other keys that came after it have been. Never throws. */
+  async applyLate(stored: StoredMessage, attempts: number, { partition, claim, end }: Turn): Promise<Attempted> {
+    let refused: Refusal | undefined;
+    try {
+      const outcome = await this.#outcome(stored);
+      if (outcome === undefined) return 'handled';
+      if (outcome instanceof PermanentError) return { failed: noteOn('CANNOT_DECODE', outcome, attempts) };
+      const refuse = async (refusal: Refusal) => {
+        refused ??= refusal;
+      };
+      await this.#store.write([outcome], new Map([[partition, claim]]), refuse, { areLate: true });
+    } catch (error) {
+      if (error instanceof ClaimLostError) end(error);
+      if (error instanceof ClaimLostError || verdictOn(error).kind === 'unavailable') {
+        return { unavailable: messageOf(error) };
+      }
+      return { failed: noteOn('FAILED', error, attempts) };
+    }
+    return refused === undefined ? 'handled' : { failed: noteOn('FAILED', refused.error, attempts) };
   }
 
   /** Resolves when nothing of a partition is at work any more; its turn has to be over. */
@@ -189,8 +219,9 @@ export class ViewWriter<Document extends object> {
 class Worker {
   readonly #handle: (batch: readonly Delivery[]) => Promise<void>;
   #queue: Delivery[] = [];
+  readonly #tasks: (() => Promise<void>)[] = [];
   #isRunning = false;
-  /** The batch that is being handled, or was last. */
+  /** The batch or task that is at work, or was last. */
   atWork: Promise<void> = Promise.resolve();
 
   /** @param handle never rejects. */
@@ -203,11 +234,23 @@ class Worker {
     if (!this.#isRunning) void this.#run();
   }
 
+  /** @param task never rejects. */
+  between(task: () => Promise<void>): void {
+    this.#tasks.push(task);
+    if (!this.#isRunning) void this.#run();
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true;
     // What came in with the first message goes with it.
     await undefined;
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#tasks.length > 0) {
+      const task = this.#tasks.shift();
+      if (task !== undefined) {
+        this.atWork = task();
+        await this.atWork;
+      }
+      if (this.#queue.length === 0) continue;
       const batch = this.#queue.splice(0, BATCH);
       this.atWork = this.#handle(batch);
       await this.atWork;
@@ -217,7 +260,13 @@ class Worker {
   }
 }
 
-const BEHIND: ParkingNote = { reason: 'BEHIND_A_PARKED_MESSAGE', error: '', attempts: 0 };
+function noteOn(reason: ParkingNote['reason'], error: unknown, attempts: number): ParkingNote {
+  return { reason, error: messageOf(error), attempts };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 function permanent(error: unknown): PermanentError {
   if (error instanceof PermanentError) return error;

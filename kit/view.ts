@@ -12,6 +12,11 @@ type Bookkeeping = {
   _id: string;
   /** Sequence of the last event applied, by stream: an event that comes again, or late, changes nothing. */
   applied: Record<string, number>;
+  /**
+   * Places (`<stream> <sequence>`) of the latest parked events that were applied after later ones, where a document
+   * belongs to several keys: `applied` does not tell whether they were.
+   */
+  late?: string[];
   /** Rises with each write. A write that is based on another revision is made again. */
   revision: number;
   partition: number;
@@ -33,6 +38,8 @@ export type View<Document extends object, Event extends Message = Message> = {
   types: EventTypes;
   /** The id of the document that an event belongs to; left out: the aggregate's key. */
   documentId?(event: RecordedEvent<Event>): string;
+  /** Each event makes a document of its own, which no other event changes: it is written without looking for it. */
+  appendOnly?: true;
   /** The document after the event; undefined: the event makes none, and leaves one that is there as it is. */
   project(document: Document | undefined, event: RecordedEvent<Event>): Document | undefined;
   indexes?: readonly IndexDescription[];

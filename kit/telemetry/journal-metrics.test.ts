@@ -6,8 +6,9 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { DEAD_LETTERS, Parking } from '#kit/dead-letters.ts';
+import { DEAD_LETTERS } from '#kit/dead-letters.ts';
 import { Journal } from '#kit/journal.ts';
+import { Parking } from '#kit/parking.ts';
 import { journalOf } from '#kit/streams.ts';
 import { ownConnection } from '#kit/testing/reacting.ts';
 import { type OwnServer, ownNats } from '#kit/testing/servers.ts';
