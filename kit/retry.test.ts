@@ -1,6 +1,6 @@
 import { MongoNetworkError, MongoServerError } from 'mongodb';
 import { expect, test } from 'vitest';
-import { CallError, PermanentError, TransientError, UnavailableError } from './errors.ts';
+import { BusyError, CallError, PermanentError, TransientError, UnavailableError } from './errors.ts';
 import { ConflictError } from './journal.ts';
 import { isOutage } from './outages.ts';
 import { backoffMs, verdictOn } from './retry.ts';
@@ -18,6 +18,7 @@ test.each([
   ['a request that was not answered in time', new DOMException('timed out', 'TimeoutError'), transient],
   ['a provider that is away', new UnavailableError('away'), unavailable],
   ['a database that is away', new MongoNetworkError('refused'), unavailable],
+  ['what found others of its kind at work', new BusyError('busy', 1), unavailable],
   ['a command that lost too many races', new CallError('ABORTED', 'contention'), transient],
   ['a command that needs what is away', new CallError('UNAVAILABLE', 'away'), unavailable],
   ['a command that is refused', new CallError('FAILED_PRECONDITION', 'closed'), permanent('REFUSED')],

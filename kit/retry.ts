@@ -1,4 +1,4 @@
-import { CallError, type Code, PermanentError, TransientError } from './errors.ts';
+import { BusyError, CallError, type Code, PermanentError, TransientError } from './errors.ts';
 import { ConflictError } from './journal.ts';
 import { isOutage } from './outages.ts';
 
@@ -8,14 +8,14 @@ export type Verdict =
   | { kind: 'permanent'; reason: 'REFUSED' | 'FAILED' }
   /** The next attempt may work. */
   | { kind: 'transient' }
-  /** Something that the handler needs is away. No attempt is counted. */
+  /** Something that the handler needs is away, or busy. No attempt is counted. */
   | { kind: 'unavailable' };
 
 const TRANSIENT_CODES: ReadonlySet<Code> = new Set(['ABORTED', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'CANCELLED']);
 
 /** Judges by type, never by text. Whatever nobody foresaw is a bug. */
 export function verdictOn(error: unknown): Verdict {
-  if (isOutage(error)) return { kind: 'unavailable' };
+  if (isOutage(error) || error instanceof BusyError) return { kind: 'unavailable' };
   if (error instanceof PermanentError) return { kind: 'permanent', reason: 'REFUSED' };
   if (error instanceof TransientError || error instanceof ConflictError || isTimeout(error)) {
     return { kind: 'transient' };

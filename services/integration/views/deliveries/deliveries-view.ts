@@ -70,15 +70,16 @@ export const deliveriesView: View<
       case 'causeway.webhooks.v1.DeliverySucceeded':
         return delivery && tried(delivery, DeliveryStatus.DELIVERED, { at: time, error: '', ...data });
       case 'causeway.webhooks.v1.DeliveryAttemptFailed':
-        return delivery && tried(delivery, statusAfter(data), { at: time, ...data });
+        return delivery && tried(delivery, statusAfter(delivery, data), { at: time, ...data });
       default:
         return delivery && { ...delivery, status: DeliveryStatus.DROPPED, droppedReason: data.reason };
     }
   },
 };
 
-function statusAfter({ givenUp }: DeliveryAttemptFailed): DeliveryStatus {
-  return givenUp ? DeliveryStatus.FAILED : DeliveryStatus.PENDING;
+/** What was given up stays so when an operator has it tried once more, in vain. */
+function statusAfter({ status }: DeliveryDocument, { givenUp }: DeliveryAttemptFailed): DeliveryStatus {
+  return givenUp ? DeliveryStatus.FAILED : status;
 }
 
 function tried(delivery: DeliveryDocument, status: DeliveryStatus, attempt: Attempt): DeliveryDocument {
