@@ -11,6 +11,7 @@ import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
 import { paymentAggregate, paymentsJournal } from './adapters/payment-aggregate.ts';
 import { requestAggregate } from './adapters/request-aggregate.ts';
 import { Sandbox } from './adapters/sandbox.ts';
+import { StripeProvider } from './adapters/stripe.ts';
 import { paymentDoor } from './doors/payment-service.ts';
 import { authorizePayment } from './reactions/authorize-payment.ts';
 import { pastRequest } from './reactions/past-request.ts';
@@ -113,6 +114,10 @@ export async function payments(
   };
 }
 
-function providerOf({ db }: ServiceParts, _settings: SettingValues<typeof paymentsSettings>): PaymentProvider {
-  return new Sandbox(db);
+function providerOf(
+  { db }: ServiceParts,
+  { stripeApiKey, stripeApiBase }: SettingValues<typeof paymentsSettings>,
+): PaymentProvider {
+  if (stripeApiKey === undefined) return new Sandbox(db);
+  return new StripeProvider({ apiKey: stripeApiKey, apiBase: stripeApiBase });
 }
