@@ -23,21 +23,16 @@ export async function shop(doors: Doors, random: Random, count: number, stop?: A
     const sku = oneOf(random, SKUS);
     const paymentMethod = oneOf(random, METHODS);
     const cancels = random() < 0.15;
-    await answered(() =>
-      client.call(
-        OrderService.method.placeOrder,
-        {
-          orderId,
-          requestId: orderId,
-          customerId: `customer-${Math.floor(random() * 1e6)}`,
-          lines: [{ sku, quantity: 1 }],
-          email: 'someone@example.com',
-          paymentMethod,
-          shipTo: { name: 'Some One', line1: '1 Road', city: 'Delft', postalCode: '2611', countryCode: 'NL' },
-        },
-        { timeoutMs: 5_000 },
-      ),
-    );
+    const order = {
+      orderId,
+      requestId: orderId,
+      customerId: `customer-${Math.floor(random() * 1e6)}`,
+      lines: [{ sku, quantity: 1 }],
+      email: 'someone@example.com',
+      paymentMethod,
+      shipTo: { name: 'Some One', line1: '1 Road', city: 'Delft', postalCode: '2611', countryCode: 'NL' },
+    };
+    await answered(() => client.call(OrderService.method.placeOrder, order, { timeoutMs: 5_000 }));
     acknowledged.push(orderId);
     if (cancels) await cancel(client, orderId);
   }
