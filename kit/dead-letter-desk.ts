@@ -4,6 +4,7 @@ import {
   DEAD_LETTERS,
   deadLetters,
   ensureDeadLetters,
+  isRow,
   type Letter,
   letterFrom,
   messageOf,
@@ -16,15 +17,12 @@ import { CallError, UnavailableError } from './errors.ts';
 import { Header } from './event.ts';
 import type { Journal } from './journal.ts';
 import { askOwner, type Replayed } from './owner-requests.ts';
-import { allPartitions } from './partitions.ts';
 
 export type { Letter, Row } from './dead-letters.ts';
 
 /** Rows that a filter answers at most, and rows that are read at a time. */
 const MAX_ROWS = 10_000;
 const READ_AT_ONCE = 64;
-const CONSUMER = /^[A-Za-z0-9_-]{1,128}$/;
-const KEY = /^([A-Za-z0-9_-]{1,64}|~)$/;
 const NO_CONTENT = new Uint8Array();
 
 /** What is left out: any. Reason and type are those of a row's first letter. */
@@ -52,7 +50,7 @@ export class DeadLetterDesk {
     reason = '',
     eventType = '',
   }: RowFilter): Promise<(Row & { count: number; first: Letter })[]> {
-    if ((consumer !== '' && !CONSUMER.test(consumer)) || (key !== '' && !KEY.test(key))) return [];
+    if (!isRow({ consumer: consumer || 'any', partition: 0, key: key || 'any' })) return [];
     await this.#ensure();
     const filter = `dead.${consumer || '*'}.*.${key || '*'}`;
     const [counts, notes] = await Promise.all([
@@ -173,9 +171,8 @@ function afterTrouble(error: unknown, before: Replayed): Replayed {
 }
 
 /** @throws CallError NOT_FOUND for what can't be a row. */
-function mustBeRow({ consumer, partition, key }: Row): void {
-  if (CONSUMER.test(consumer) && KEY.test(key) && allPartitions.includes(partition)) return;
-  throw new CallError('NOT_FOUND', 'nothing is parked there');
+function mustBeRow(row: Row): void {
+  if (!isRow(row)) throw new CallError('NOT_FOUND', 'nothing is parked there');
 }
 
 function byPlace(one: Row, other: Row): number {

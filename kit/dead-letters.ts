@@ -55,6 +55,14 @@ export type Row = {
   key: string;
 };
 
+const CONSUMER = /^[A-Za-z0-9_-]{1,128}$/;
+const KEY = /^([A-Za-z0-9_-]{1,64}|~)$/;
+
+/** Whether there can be such a row. Where it can not, a subject made of it could mean others. */
+export function isRow({ consumer, partition, key }: Row): boolean {
+  return CONSUMER.test(consumer) && allPartitions.includes(partition) && KEY.test(key);
+}
+
 /** A parked message. */
 export type Letter = Row & {
   /** Its place among the dead letters. */

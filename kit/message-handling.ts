@@ -246,7 +246,10 @@ export class MessageHandling<Event extends Message> {
       await turn.parking.park(delivery.stored, note);
       countParked(this.#consumer, note.reason);
     } catch (error) {
-      if (error instanceof UnparkedError) return { againAfterMs: 0 };
+      if (error instanceof UnparkedError) {
+        this.#givenUp.delete(delivery.stored.sequence);
+        return { againAfterMs: 0 };
+      }
       this.#givenUp.set(delivery.stored.sequence, note);
       return this.#wait(error, turn);
     }

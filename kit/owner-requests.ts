@@ -1,6 +1,6 @@
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
-import type { Row } from './dead-letters.ts';
+import { isRow, type Row } from './dead-letters.ts';
 import { CallError, type Code, UnavailableError } from './errors.ts';
 import { isOutage } from './outages.ts';
 
@@ -54,7 +54,7 @@ export function answerAsOwner(
     isAtWork();
     const signs = setInterval(isAtWork, SIGN_OF_LIFE_MS);
     try {
-      respond(message, { answer: await answer(message.json<OwnerRequest>()) });
+      respond(message, { answer: await answer(requestFrom(message, of)) });
     } catch (error) {
       respond(message, { refusal: refusalOf(error) });
     } finally {
@@ -71,6 +71,19 @@ export function answerAsOwner(
   return () => {
     if (!subscription.isClosed()) subscription.unsubscribe();
   };
+}
+
+/** @throws CallError INVALID_ARGUMENT: anybody may send anything to a subject. */
+function requestFrom(message: Msg, of: Pick<Row, 'consumer' | 'partition'>): OwnerRequest {
+  let request: Partial<OwnerRequest> = {};
+  try {
+    request = message.json<Partial<OwnerRequest>>();
+  } catch {
+    // Then it has no key either.
+  }
+  const { key = '', command } = request;
+  if (isRow({ ...of, key }) && (command === 'replay' || command === 'discard')) return request as OwnerRequest;
+  throw new CallError('INVALID_ARGUMENT', 'no request to the owner of a partition');
 }
 
 function refusalOf(error: unknown): { code: Code; message: string } {

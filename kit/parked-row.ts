@@ -14,6 +14,7 @@ import {
   unparkedHeaders,
 } from './dead-letters.ts';
 import { ConflictError, eventId, type Journal } from './journal.ts';
+import { isStreamFull, StreamFullError } from './streams.ts';
 
 /** How often a row that others add to is tried to be removed. */
 const MAX_ROUNDS = 5;
@@ -88,12 +89,16 @@ export class ParkedRow {
     throw new ConflictError(`${rowSubject(this.#row)} grows while it is to be removed`);
   }
 
-  /** Notes that the first letter was replayed and failed again. */
+  /** Notes that the first letter was replayed and failed again; nothing, where the stream is full. */
   async note(letter: Letter, note: ParkingNote): Promise<void> {
     const subject = noteSubject(this.#row);
     const options = { headers: noteHeaders(letter, note) };
-    const { seq } = await answered(this.#broker, () => this.#broker.js.publish(subject, new Uint8Array(), options));
-    await this.#purge(subject, seq - 1);
+    try {
+      const { seq } = await answered(this.#broker, () => this.#broker.js.publish(subject, new Uint8Array(), options));
+      await this.#purge(subject, seq - 1);
+    } catch (error) {
+      if (!isStreamFull(error)) throw error;
+    }
   }
 
   /** Ends the row after its last letter; answers whether it has ended, and not been given another one. */
@@ -111,7 +116,9 @@ export class ParkedRow {
       await this.#settle(ended.sequence);
       return true;
     } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
+      // Where there is no room for what ends a row, nobody can park another letter either.
+      if (error instanceof StreamFullError) await this.#purge(subject, sequence);
+      else if (!(error instanceof ConflictError)) throw error;
     }
     return this.isEmpty();
   }
