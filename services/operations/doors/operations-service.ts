@@ -104,8 +104,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
     async listDeadLetters({ filter, pageSize, pageToken }, call) {
       requireRole(call, 'operator');
       const rows = await desk.rows(filterOf(selectionOf(filter, false)));
-      const begin = pageToken === '' ? 0 : rows.findIndex((row) => isBehind(row, pageToken));
-      const from = begin === -1 ? rows.length : begin;
+      const from = pageToken === '' ? 0 : rowsUpTo(rows, pageToken);
       const page = rows.slice(from, from + (pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize));
       const last = page.at(-1);
       return create(ListDeadLettersResponseSchema, {
@@ -225,12 +224,15 @@ function selectionOf(filter: DeadLetterFilter | undefined, all: boolean): Select
   return { consumer, key, reason, eventType, all };
 }
 
-/** Rows come by consumer, partition and key: one that a page ended with may be gone when the next is asked for. */
-function isBehind(row: ParkedRow, token: string): boolean {
-  const [consumer, partition, key] = Buffer.from(token, 'base64url').toString().split(' ');
+/** Rows come by consumer, partition and key; the one that a page ended with may be gone when the next is asked for. */
+function rowsUpTo(rows: readonly ParkedRow[], token: string): number {
+  const [consumer = '', partition, key] = Buffer.from(token, 'base64url').toString().split(' ');
   if (key === undefined) throw invalid('page_token', 'is not a token of this list');
-  if (row.consumer !== consumer) return row.consumer > (consumer ?? '');
-  return row.partition === Number(partition) ? row.key > key : row.partition > Number(partition);
+  const next = rows.findIndex((row) => {
+    if (row.consumer !== consumer) return row.consumer > consumer;
+    return row.partition === Number(partition) ? row.key > key : row.partition > Number(partition);
+  });
+  return next === -1 ? rows.length : next;
 }
 
 function tokenOf({ consumer, partition, key }: ParkedRow): string {
