@@ -64,12 +64,12 @@ export const aggregates: Record<OtherService, string> = {
   operations: 'fulfilment',
 };
 
-const customerId = 'alice';
 const total = { currencyCode: 'EUR', units: 25n, nanos: 500_000_000 };
 
 /** One order as the services around fulfilment know it: each hears events, and answers as its contract says. */
 export class World {
   readonly orderId: string;
+  readonly customerId: string;
   order: 'Placed' | 'Confirmed' | 'Shipped' | 'Completed' | 'Cancelled' = 'Placed';
   stock: 'None' | 'Asked' | 'Reserved' | 'Rejected' | 'Released' | 'Committed' = 'None';
   payment: 'None' | 'Asked' | 'Authorized' | 'Declined' | 'Captured' | 'Voided' = 'None';
@@ -85,13 +85,21 @@ export class World {
 
   constructor(orderId: string, plan: Plan) {
     this.orderId = orderId;
+    this.customerId = `customer of ${orderId}`;
     this.#plan = { ...plan };
   }
 
   place(): Said[] {
     const shipTo = { name: 'Alice', line1: '1 Main St', city: 'Cork', postalCode: 'T12', countryCode: 'IE' };
     const lines = [{ sku: 'coffee-beans', name: 'Coffee beans', quantity: 2, unitPrice: { units: 12n } }];
-    const details = { customerId, lines, total, paymentMethod: 'pm_ok', email: 'alice@example.com', shipTo };
+    const details = {
+      customerId: this.customerId,
+      lines,
+      total,
+      paymentMethod: 'pm_ok',
+      email: 'alice@example.com',
+      shipTo,
+    };
     return this.#say('orders', OrderPlacedSchema, details);
   }
 
@@ -144,7 +152,7 @@ export class World {
         if (this.order === 'Completed') return [];
         if (this.order !== 'Shipped') throw new Error(`an order that is ${this.order} was completed`);
         this.order = 'Completed';
-        return this.#say('orders', OrderCompletedSchema, { customerId, total });
+        return this.#say('orders', OrderCompletedSchema, { customerId: this.customerId, total });
       case FulfilmentFailedSchema.typeName:
         if (this.order === 'Cancelled') return [];
         if (this.order !== 'Placed' && this.order !== 'Confirmed') throw new Error(`${this.order}, and it failed`);
@@ -207,8 +215,15 @@ export class World {
     // The provider may have said yes to what nobody has recorded yet.
     const late = this.payment === 'Asked' && this.#plan.payment === 'authorized';
     this.payment = 'Voided';
-    const authorized = this.#say('payments', PaymentAuthorizedSchema, { customerId, amount: total, late: true });
-    return [...(late ? authorized : []), ...this.#say('payments', PaymentVoidedSchema, { customerId })];
+    const authorized = this.#say('payments', PaymentAuthorizedSchema, {
+      customerId: this.customerId,
+      amount: total,
+      late: true,
+    });
+    return [
+      ...(late ? authorized : []),
+      ...this.#say('payments', PaymentVoidedSchema, { customerId: this.customerId }),
+    ];
   }
 
   #capture(): Said[] {
@@ -226,10 +241,14 @@ export class World {
     if (this.payment !== 'Asked' || this.#plan.payment === 'silent') return [];
     if (this.#plan.payment === 'authorized') {
       this.payment = 'Authorized';
-      return this.#say('payments', PaymentAuthorizedSchema, { customerId, amount: total });
+      return this.#say('payments', PaymentAuthorizedSchema, { customerId: this.customerId, amount: total });
     }
     this.payment = 'Declined';
-    return this.#say('payments', PaymentDeclinedSchema, { customerId, amount: total, reason: 'card_declined' });
+    return this.#say('payments', PaymentDeclinedSchema, {
+      customerId: this.customerId,
+      amount: total,
+      reason: 'card_declined',
+    });
   }
 
   #shippingHears(type: string): Said[] {
@@ -249,12 +268,16 @@ export class World {
   #answerShipment(): Said[] {
     if (this.shipment !== 'Asked' || this.#plan.shipment === 'silent') return [];
     this.shipment = 'Dispatched';
-    return this.#say('shipping', ShipmentDispatchedSchema, { customerId, carrier: 'post', trackingNumber: 'T-1' });
+    return this.#say('shipping', ShipmentDispatchedSchema, {
+      customerId: this.customerId,
+      carrier: 'post',
+      trackingNumber: 'T-1',
+    });
   }
 
   #cancelled(reason: string): Said[] {
     this.order = 'Cancelled';
-    return this.#say('orders', OrderCancelledSchema, { reason, customerId, total });
+    return this.#say('orders', OrderCancelledSchema, { reason, customerId: this.customerId, total });
   }
 
   #say<Desc extends DescMessage>(service: OtherService, type: Desc, data: MessageInitShape<Desc>): Said[] {
