@@ -1,4 +1,5 @@
 import { type Collection, type Db, MongoBulkWriteError } from 'mongodb';
+import { Batches } from '#kit/batches.ts';
 import { queried } from '#kit/database.ts';
 import { TransientError } from '#kit/errors.ts';
 import type { Email, Mailer } from '../emails/email.ts';
@@ -23,27 +24,26 @@ const COLLECTION = 'captured_mail';
 const KEPT = 5_000;
 const DUPLICATE_KEY = 11_000;
 
-type Batch = { emails: CapturedEmail[]; written: Promise<void> };
+/** Written at a time: a round trip costs the same for one as for many. */
+const BATCH = 200;
 
 /** Where there is no mail server: e-mail is kept in the database, the latest thousands, and sent to nobody. */
 export class CapturedMail implements Mailer {
   readonly #collection: Collection<CapturedEmail>;
   readonly #kept: number;
   readonly #clock: () => Date;
-  /** What comes while a batch is being written goes with the next one: a round trip costs the same for one as for many. */
-  #next: Batch | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #batches: Batches<CapturedEmail, undefined>;
   #sinceSwept = 0;
 
   constructor(db: Db, clock: () => Date, { kept = KEPT }: { kept?: number } = {}) {
     this.#collection = db.collection(COLLECTION);
     this.#kept = kept;
     this.#clock = clock;
+    this.#batches = new Batches((emails) => this.#write(emails), { maxItems: BATCH, keyOf: ({ _id }) => _id });
   }
 
   async send({ from, to, subject, text, html, messageId, date, orderId, customerId }: Email): Promise<void> {
-    this.#next ??= this.#begin();
-    this.#next.emails.push({
+    await this.#batches.add({
       _id: messageId,
       customerId,
       orderId,
@@ -55,11 +55,10 @@ export class CapturedMail implements Mailer {
       date,
       capturedAt: this.#clock(),
     });
-    await this.#next.written;
   }
 
   async close(): Promise<void> {
-    await this.#writing.catch(() => {});
+    await this.#batches.settled();
   }
 
   /** What e-mails say, by Message-ID. @throws UnavailableError where the database is away. */
@@ -70,24 +69,12 @@ export class CapturedMail implements Mailer {
     return new Map(found.map(({ _id, text, html }) => [_id, { text, html }]));
   }
 
-  #begin(): Batch {
-    const emails: CapturedEmail[] = [];
-    const written = this.#writing
-      .catch(() => {})
-      .then(() => {
-        this.#next = undefined;
-        return this.#write(emails);
-      });
-    this.#writing = written;
-    return { emails, written };
-  }
-
-  async #write(emails: readonly CapturedEmail[]): Promise<void> {
+  async #write(emails: readonly CapturedEmail[]): Promise<undefined[]> {
     const operations = emails.map((email) => ({
       replaceOne: { filter: { _id: email._id }, replacement: email, upsert: true },
     }));
     try {
-      await queried(this.#collection, () => this.#collection.bulkWrite(operations));
+      await queried(this.#collection, () => this.#collection.bulkWrite(operations, { ordered: false }));
     } catch (error) {
       // Another process captured the same one at this moment.
       const isTwice = error instanceof MongoBulkWriteError && error.code === DUPLICATE_KEY;
@@ -95,6 +82,7 @@ export class CapturedMail implements Mailer {
     }
     this.#sinceSwept += emails.length;
     if (this.#sinceSwept >= this.#kept / 10) await this.#sweep();
+    return emails.map(() => undefined);
   }
 
   /** Removes what is older than the latest ones. */
