@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import type { Db } from 'mongodb';
-import { expect, onTestFinished, test } from 'vitest';
+import { Collection, type Db } from 'mongodb';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { type MoneyDeposited, MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import { EventTypes, type RecordedEvent } from './event.ts';
 import { allPartitions, partitionOf } from './partitions.ts';
@@ -117,6 +117,42 @@ test('events that come a second time, also late and behind newer ones, change no
   await store.write([deposited('anna', 1), deposited('anna', 2)], claim, never);
   await store.write([deposited('anna', 1)], claim, never);
   expect(await found(db, 'anna')).toEqual(before);
+});
+
+const eachOfItsOwn: View<Amounts, MoneyDeposited> = {
+  ...view,
+  appendOnly: true,
+  documentId: ({ key, sequence }) => `${key}:${sequence}`,
+};
+
+test('where each event makes a document of its own, none is looked for, and what comes again changes nothing', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = new ViewStore(eachOfItsOwn as View<Amounts>, db);
+  const claim = await store.claim('me', allPartitions);
+  const find = vi.spyOn(Collection.prototype, 'find');
+  onTestFinished(() => find.mockRestore());
+  await store.write([deposited('anna', 1), deposited('anna', 2), deposited('bert', 2)], claim, never);
+  expect(JSON.stringify(find.mock.calls)).not.toMatch(/anna|bert/);
+  const ids = ['anna:1', 'anna:2', 'bert:2'];
+  const before = await Promise.all(ids.map((id) => found(db, id)));
+  expect(before.map((document) => document?.amounts)).toEqual([[1], [2], [2]]);
+  await store.write([deposited('anna', 1), deposited('bert', 2), deposited('anna', 3)], claim, never);
+  expect(await Promise.all(ids.map((id) => found(db, id)))).toEqual(before);
+  expect(await found(db, 'anna:3')).toMatchObject({ amounts: [3] });
+});
+
+test('a document of its own that a slow writer left from before a drop is taken into the new view', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = new ViewStore(eachOfItsOwn as View<Amounts>, db);
+  const before = await store.claim('before', allPartitions);
+  await store.write([deposited('anna', 1)], before, never);
+  const left = await found(db, 'anna:1');
+  await db.dropCollection(collectionOf(view));
+  const claim = await store.claim('after', allPartitions);
+  await db.collection(collectionOf(view)).insertOne({ ...left } as never);
+  await store.write([deposited('anna', 1)], claim, never);
+  await store.claim('next', allPartitions);
+  expect(await found(db, 'anna:1')).toMatchObject({ amounts: [1] });
 });
 
 test('whoever lost the view to another owner can write neither documents nor checkpoints', async () => {

@@ -94,7 +94,7 @@ describe('one trace', () => {
       parentSpanId: projected?.spanId,
       attributes: { 'db.system.name': 'mongodb', 'db.operation.name': 'bulkWrite', 'db.collection.name': 'orders_v1' },
     });
-    expect(named('process orders-history_v1')).toMatchObject({ kind: 'CONSUMER', parentSpanId: published?.spanId });
+    expect(named('process orders-history_v2')).toMatchObject({ kind: 'CONSUMER', parentSpanId: published?.spanId });
     const query = named('causeway.orders.v1.OrderService/GetOrder');
     expect(query).toMatchObject({ kind: 'SERVER', parentSpanId: trace.spanId });
     expect(spans.find((span) => span.parentSpanId === query?.spanId)).toMatchObject({
@@ -182,7 +182,7 @@ describe('/metrics', () => {
     expect(seriesIn(text, 'process_cpu_time_total', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'nodejs_eventloop_delay_p99', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_stream_bytes_limit', { stream: 'ORDERS' })).toBeGreaterThan(1_000_000);
-    for (const consumer of ['orders-orders_v1-0', 'orders-history_v1-7']) {
+    for (const consumer of ['orders-orders_v1-0', 'orders-history_v2-7']) {
       expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'ORDERS', consumer })).toBe(0);
       expect(seriesIn(text, 'causeway_consumer_redelivered', { stream: 'ORDERS', consumer })).toBe(0);
     }

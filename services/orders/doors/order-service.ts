@@ -20,7 +20,7 @@ import type { Call } from '#kit/rpc/call.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
 import { uuidsIn } from '#kit/uuid.ts';
 import type { Address, CancelOrder, Order, OrderCommand } from '../domain/order.ts';
-import { causalOrder, type HistoryDocument, historyEvent, type PastEvent } from '../views/history/history-view.ts';
+import { type HistoryDocument, historyEvent, historyOf, type PastEvent } from '../views/history/history-view.ts';
 import { listOrders } from '../views/orders/order-queries.ts';
 import { type OrderDocument, orderMessage } from '../views/orders/orders-view.ts';
 import { type Prices, pricedLines } from './priced-lines.ts';
@@ -132,9 +132,8 @@ export function orderDoor({ handle, stateOf, prices, orders, history, watch }: O
     async getOrderHistory(request, call) {
       await history.reached(request.atLeast, call.signal);
       const orderId = request.orderId.toLowerCase();
-      const found = await history.find(orderId);
-      if (found === undefined || !maySee(found.customerId, call)) throw unknownOrder(orderId);
-      return create(GetOrderHistoryResponseSchema, { events: causalOrder(found.events).map(historyEvent) });
+      const events = await historyOf(history, orderId, (customerId) => maySee(customerId, call));
+      return create(GetOrderHistoryResponseSchema, { events: events.map(historyEvent) });
     },
 
     async *watchOrder(request, call) {

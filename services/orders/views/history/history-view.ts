@@ -14,7 +14,10 @@ import { type HistoryEvent, HistoryEventSchema } from '#gen/causeway/orders/v1/o
 import { file_causeway_payments_v1_events } from '#gen/causeway/payments/v1/events_pb.js';
 import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_pb.js';
 import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
+import { queried } from '#kit/database.ts';
+import { CallError } from '#kit/errors.ts';
 import { EventTypes, eventsIn, type RecordedEvent } from '#kit/event.ts';
+import type { Projection } from '#kit/projection.ts';
 import { journalOf, NOTICES, PUBLIC } from '#kit/streams.ts';
 import type { EventSource, View } from '#kit/view.ts';
 
@@ -35,8 +38,11 @@ export type PastEvent = {
   sequence: number;
 };
 
-/** All that happened to an order, in every service. */
-export type HistoryDocument = { customerId: string; events: PastEvent[] };
+/** One document for each event: an order's history grows by writing, without reading what is there. */
+export type HistoryDocument = PastEvent & {
+  /** Whose order it is; empty in all but the event that placed it. */
+  customerId: string;
+};
 
 /** Every journal there is, and the aggregates in it that are kept under an order's id. */
 export const historySources: readonly EventSource[] = [
@@ -66,16 +72,38 @@ const types = new EventTypes([
 
 export const historyView: View<HistoryDocument> = {
   name: 'history',
-  version: 1,
+  version: 2,
   sources: historySources,
   types,
-  project(history, event) {
-    return {
-      customerId: isPlaced(event) ? event.data.customerId : (history?.customerId ?? ''),
-      events: [...(history?.events ?? []), pastEvent(event)],
-    };
+  appendOnly: true,
+  documentId: ({ key, stream, sequence }) => `${key}:${stream}:${sequence}`,
+  project(_, event) {
+    return { ...pastEvent(event), customerId: isPlaced(event) ? event.data.customerId : '' };
   },
 };
+
+/**
+ * All that happened to an order, in every service, a cause before its effects.
+ * @throws CallError NOT_FOUND for an order that there is not, or that may not be seen: that it exists is nobody else's
+ *   business.
+ */
+export async function historyOf(
+  { collection }: Projection<HistoryDocument>,
+  orderId: string,
+  maySee: (customerId: string) => boolean,
+): Promise<PastEvent[]> {
+  // The ids of an order's documents begin with its own: no other index is needed.
+  const ofTheOrder = { _id: { $gt: `${orderId}:`, $lt: `${orderId};` } };
+  const events = await queried(collection, () => collection.find(ofTheOrder).toArray());
+  const { customerId } = events.find((event) => event.customerId !== '') ?? { customerId: '' };
+  if (events.length === 0 || !maySee(customerId)) {
+    throw new CallError('NOT_FOUND', `there is no order ${orderId}`, {
+      reason: 'ORDER_UNKNOWN',
+      metadata: { order_id: orderId },
+    });
+  }
+  return causalOrder(events);
+}
 
 function isPlaced(event: RecordedEvent): event is RecordedEvent<OrderPlaced> {
   return event.data.$typeName === 'causeway.orders.v1.OrderPlaced';

@@ -11,8 +11,8 @@ import { partitionOf, subjectOf } from '#kit/partitions.ts';
 import type { PersonalData } from '#kit/personal-data.ts';
 import type { Projection } from '#kit/projection.ts';
 import {
-  causalOrder,
   type HistoryDocument,
+  historyOf,
   historySources,
   historyView,
   type PastEvent,
@@ -97,11 +97,7 @@ async function historySoFar(
       create(PositionSchema, { stream, sequence: BigInt(sequence), partition: partitionOf(orderId) }),
     );
   await history.reached(positions, signal);
-  const found = await history.find(orderId);
-  if (found === undefined || !maySee(found.customerId)) {
-    throw new CallError('NOT_FOUND', `there is no order ${orderId}`, { reason: 'ORDER_UNKNOWN' });
-  }
-  return causalOrder(found.events);
+  return historyOf(history, orderId, maySee);
 }
 
 /** The event in a live message; undefined where only the history can say what happened. */
