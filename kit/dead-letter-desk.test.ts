@@ -307,6 +307,34 @@ test('who asks no longer ends a long replay after the letter at work', async () 
     .toBe('CANCELLED');
 });
 
+test('an owner that dies between handling a letter and taking it away leaves one that is handled once more', async () => {
+  const { bank, desk, consumer } = await openDesk([1]);
+  await deposits(bank, a, 1, 2);
+  await areParked(bank, a, 2);
+  await consumer.stop();
+  const doomed = await ownConnection(url);
+  const first = noting(() => doomed.close());
+  await bank.consumer(first.handle, { broker: doomed }).own([3]);
+  const asking = new AbortController();
+  const asked = () => desk.replay(rowOf(bank, a), { signal: asking.signal }).catch(({ name }) => name);
+  const answers = (async () => {
+    const all = new Set<unknown>();
+    while (!asking.signal.aborted) all.add(await asked());
+    return all;
+  })();
+  await expect.poll(() => first.of(a)).toEqual([1]);
+  asking.abort();
+  // At first nobody owned the partition, and then nobody answered.
+  expect([...(await answers)].filter((answer) => answer !== 'UnavailableError')).toEqual(['CallError']);
+  expect(await bank.parked(a)).toHaveLength(2);
+  const next = noting();
+  await bank.consumer(next.handle).own([3]);
+  await expect
+    .poll(() => desk.replay(rowOf(bank, a)).catch(() => undefined))
+    .toMatchObject({ handled: 2, remaining: 0 });
+  expect(next.of(a)).toEqual([1, 2]);
+});
+
 test('two operators at once handle each letter once', async () => {
   const { bank, desk, noted, refused } = await openDesk([13]);
   const other = new DeadLetterDesk(await ownConnection(url));

@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Bank, keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
+import { DeadLetterDesk } from './dead-letter-desk.ts';
 import { UnavailableError } from './errors.ts';
+import { Parking } from './parking.ts';
 import { Claim } from './poison.ts';
 
 let url: string;
@@ -57,6 +59,42 @@ test.each(['exit', 'SIGKILL'] as const)(
     ]);
   },
 );
+
+test('a replay that kills the process is not begun again: what was handled is gone, the rest is found parked', async () => {
+  const bank = await openBank(url);
+  const parking = await Parking.open(bank.broker, `${bank.service}-thank-on-deposit`, 3);
+  for (const amount of [1, 2, 13, 4]) {
+    const stored = await bank.journal.at(await bank.deposit(b, amount));
+    if (stored === undefined) throw new Error('nothing stored');
+    await parking.park(stored, { reason: 'KILLED_THE_PROCESS', error: 'it died', attempts: 3 });
+  }
+  const row = { consumer: `${bank.service}-thank-on-deposit`, partition: 3, key: b };
+  const desk = new DeadLetterDesk(bank.broker);
+  const first = startProcess(bank, 13, 'SIGKILL');
+  await bank.deposit(c, 20);
+  await expect.poll(first.amounts, { timeout: 10_000 }).toEqual([20]);
+  const dead = new AbortController();
+  void first.ended.then(() => dead.abort());
+  await expect(desk.replay(row, { signal: dead.signal })).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(first.amounts()).toEqual([20, 1, 2]);
+  expect(await bank.parked(b)).toMatchObject([{ sequence: 3 }, { sequence: 4 }]);
+
+  const second = startProcess(bank, 13, 'SIGKILL');
+  await bank.deposit(b, 5);
+  await bank.deposit(c, 21);
+  await expect.poll(second.amounts, { timeout: 10_000 }).toContain(21);
+  await expect.poll(async () => (await bank.parked(b)).length).toBe(3);
+  expect(second.amounts()).not.toContain(5);
+  second.child.kill('SIGKILL');
+  await second.ended;
+
+  const mended = noting();
+  await bank.consumer(mended.handle).own([3]);
+  await expect.poll(() => desk.replay(row).catch(() => undefined), { timeout: 10_000 }).toMatchObject({ handled: 3 });
+  expect(mended.of(b)).toEqual([13, 4, 5]);
+  await bank.deposit(b, 6);
+  await expect.poll(() => mended.of(b)).toEqual([13, 4, 5, 6]);
+});
 
 test('the first owner is not cautious, one that finds the last where it began is, up to what was handed out', async () => {
   const broker = await ownConnection(url);
