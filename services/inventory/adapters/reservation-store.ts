@@ -117,13 +117,11 @@ export class ReservationStore {
     const { stock, reservations } = this.#parts;
     const movements = merged(moves).map((each) => movement(each, known));
     const operations = [...movements, ...putBacks.flatMap(puttingBack)];
-    // Whether there was something to put back is not known before.
-    let isAsPlanned = putBacks.length === 0;
-    if (operations.length > 0) isAsPlanned &&= (await written(stock, operations, 'in order')) === operations.length;
+    const stockWrites = await written(stock, operations, 'in order');
     const next = transitions.map((each) => ({ ...each, document: this.#document(each) }));
-    if (next.length > 0) {
-      isAsPlanned = (await written(reservations, next.map(transition), 'in any order')) === next.length && isAsPlanned;
-    }
+    const stepWrites = await written(reservations, next.map(transition), 'in any order');
+    // Whether there was something to put back is not known before.
+    const isAsPlanned = stockWrites === operations.length && stepWrites === next.length && putBacks.length === 0;
     if (!isAsPlanned) return undefined;
     return {
       stock: moved(known.stock, moves),
@@ -303,6 +301,7 @@ async function written<Document extends { _id: string }>(
   operations: readonly unknown[],
   order: 'in order' | 'in any order',
 ): Promise<number> {
+  if (operations.length === 0) return 0;
   try {
     const { matchedCount, insertedCount } = await inDatabaseSpan('bulkWrite', collection, () =>
       collection.bulkWrite(operations as AnyBulkWriteOperation<Document>[], { ordered: order === 'in order' }),
