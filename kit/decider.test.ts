@@ -590,6 +590,49 @@ describe('personal data', () => {
     await expect(readEvent({ ...stored, subject: elsewhere }, types, personalData)).rejects.toThrow(PermanentError);
   });
 
+  describe('whose owner the aggregate knows, and its requests do not say', () => {
+    const knowing = () => {
+      const dataOwner = ({ status }: { status: string }) => (status === 'None' ? undefined : owner());
+      return new CommandHandler(journal, { ...accountAggregate, dataOwner }, personalData, clock);
+    };
+    const request = (command: AccountCommand) => {
+      const { dataOwner: _, ...others } = accountRequest(command);
+      return others;
+    };
+
+    test('is sealed with the key of that owner', async () => {
+      const handler = knowing();
+      await handler.handle(request(open()));
+      await handler.handle(request(deposit(5)));
+      await knowing().handle(request(deposit(6)));
+      const { id } = await personalData.keyOf(owner());
+      for (const { headers, data, sequence } of await journal.history(subject())) {
+        expect(headers.get('Causeway-Key')).toBe(id);
+        const all = [...(await storedBytes(sequence)), data, Buffer.from(headers.get('Causeway-State'), 'base64')];
+        expect(all.some((bytes) => Buffer.from(bytes).includes('Karenina'))).toBe(false);
+      }
+      expect(await balance()).toEqual({ status: 'Open', ownerName: 'Anna Karenina', balance: 11n });
+    });
+
+    test('is not looked for again by a handler that has it in memory', async () => {
+      const handler = knowing();
+      await handler.handle(request(open()));
+      const reads = await watchReads();
+      await handler.handle(request(deposit(5)));
+      expect(await reads()).toEqual({ direct: 0, leader: 0 });
+    });
+
+    test('does not come back after its key was destroyed, and a repeat is known again all the same', async () => {
+      const handler = knowing();
+      await handler.handle(request(open()));
+      await handler.handle(request(deposit(5)));
+      await personalData.destroy(owner());
+      expect(await handler.handle(request(deposit(6)))).toMatchObject({ version: 3, outcome: 'done' });
+      expect(await handler.handle(request(deposit(5)))).toMatchObject({ version: 2, outcome: 'repeated' });
+      expect(await balance()).toEqual({ status: 'Open', ownerName: '', balance: 11n });
+    });
+  });
+
   test('is not needed where a contract marks none', async () => {
     await newHandler().handle(accountRequest(open()));
     await newHandler().handle(accountRequest(deposit(5)));
