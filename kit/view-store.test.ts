@@ -94,6 +94,21 @@ test('a write that is based on a document that was changed meanwhile is made aga
   expect(await found(db, 'bert')).toMatchObject({ amounts: [1, 2, 3], applied: { BANK: 3 } });
 });
 
+test('a document that two aggregates of one journal make has what the second adds, although it is its first event', async () => {
+  const [source] = view.sources;
+  const sources = [source, { ...source, aggregate: 'card' }] as View<Amounts>['sources'];
+  // Only an account makes a document, of which version 1 is then there.
+  const project: typeof view.project = (document, event) =>
+    document !== undefined || event.subject.includes('.account.') ? view.project(document, event) : undefined;
+  const db = ownDatabase(sharedMongoUri());
+  const store = new ViewStore({ ...view, sources, project } as View<Amounts>, db);
+  const claim = await store.claim('one', allPartitions);
+  await store.write([deposited('anna', 1)], claim, never);
+  const subject = `bank.event.${partitionOf('anna')}.card.anna`;
+  await store.write([{ ...deposited('anna', 1), sequence: 2, subject }], claim, never);
+  expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 1], applied: { BANK: 2 } });
+});
+
 test('two that insert the same document at the same time make one, with what both have', async () => {
   const uri = sharedMongoUri();
   const db = ownDatabase(uri);

@@ -45,14 +45,14 @@ export class ViewStore<Document extends object> {
   readonly #view: View<Document>;
   readonly #documents: Collection<Stored<Document>>;
   readonly #checkpoints: Collection<Checkpoint>;
-  readonly #streams: number;
+  readonly #sources: number;
   #indexing: Promise<unknown> | undefined;
 
   constructor(view: View<Document>, db: Db) {
     this.#view = view;
     this.#documents = db.collection<Stored<Document>>(collectionOf(view));
     this.#checkpoints = db.collection<Checkpoint>(collectionOf(view));
-    this.#streams = new Set(view.sources.map(({ journal }) => journal.stream)).size;
+    this.#sources = view.sources.length;
   }
 
   /**
@@ -155,7 +155,7 @@ export class ViewStore<Document extends object> {
    */
   #mayExist(id: string, first: RecordedEvent | undefined): boolean {
     if (this.#view.appendOnly === true) return false;
-    return first === undefined || first.version > 1 || first.key !== id || this.#streams > 1;
+    return first === undefined || first.version > 1 || first.key !== id || this.#sources > 1;
   }
 
   /** Partitions are taken at the same time: one look at the indexes is enough for all of them. */
