@@ -37,7 +37,7 @@ const ownSettings = {
 /** Everything that the whole platform in one process is told. */
 export const allSettings = { ...gatewaySettings, ...platformSettings, ...ownSettings, ...localSettings };
 
-type RunSettings = GatewaySettings & PlatformSettings & SettingValues<typeof ownSettings>;
+export type RunSettings = GatewaySettings & PlatformSettings & SettingValues<typeof ownSettings>;
 
 /** So that what is wrong with them is said before anything is started. @throws SettingsError */
 export function checkSettings(settings: GatewaySettings & PlatformSettings): void {
@@ -47,7 +47,7 @@ export function checkSettings(settings: GatewaySettings & PlatformSettings): voi
 }
 
 /** How each service is made, in the order in which they start. */
-const compositions: Record<ServiceName, (parts: ServiceParts, settings: RunSettings) => Promise<Service>> = {
+export const compositions: Record<ServiceName, (parts: ServiceParts, settings: RunSettings) => Promise<Service>> = {
   inventory,
   orders,
   fulfilment,

@@ -23,16 +23,14 @@ export async function expectInvariants(
   const broker = await connectBroker({ url: doors.nats.url, name: 'audit' });
   try {
     const operator = await grpcAs(doors, 'olga', 'operator');
-    const audited = await vi.waitFor(() => settledAudit(broker, operator, isWaitingFor), {
-      timeout: SETTLE_MS,
-      interval: 500,
-    });
+    const check = async () => {
+      const audited = await settledAudit(broker, operator, isWaitingFor);
+      await compareHistories(operator, acknowledged.slice(-HISTORIES), audited);
+      return audited;
+    };
+    const audited = await vi.waitFor(check, { timeout: SETTLE_MS, interval: 500 });
     expect(acknowledged.filter((orderId) => audited.facts.get(orderId)?.placed !== 1)).toEqual([]);
     expect(await parked(broker)).toEqual([]);
-    for (const orderId of acknowledged.slice(-HISTORIES)) {
-      const { events } = await operator.call(OrderService.method.getOrderHistory, { orderId });
-      expect(new Set(events.map(({ id }) => id)), orderId).toEqual(audited.facts.get(orderId)?.eventIds);
-    }
     return audited;
   } finally {
     await broker.close();
@@ -48,6 +46,16 @@ async function settledAudit(broker: Broker, operator: Client, isWaitingFor: read
   expect(audited.problems).toEqual([]);
   expect([...audited.waiting].filter(([reason]) => !isWaitingFor.includes(reason))).toEqual([]);
   return audited;
+}
+
+/** The view of each order's history has what the journals have: not less, not more, and each once. */
+async function compareHistories(operator: Client, orderIds: readonly string[], { facts }: Audit): Promise<void> {
+  for (const orderId of orderIds) {
+    const { events } = await operator.call(OrderService.method.getOrderHistory, { orderId });
+    expect(events.map(({ id }) => id).toSorted(), orderId).toEqual(
+      [...(facts.get(orderId)?.eventIds ?? [])].toSorted(),
+    );
+  }
 }
 
 async function parked({ manager }: Broker): Promise<string[]> {
