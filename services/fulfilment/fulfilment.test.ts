@@ -4,9 +4,16 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Resolution } from '#gen/causeway/operations/v1/events_pb.js';
+import { causedBy } from '#kit/caused-by.ts';
+import { CommandHandler } from '#kit/decider.ts';
+import { Journal } from '#kit/journal.ts';
 import type { Service } from '#kit/lifecycle.ts';
+import { subjectOf } from '#kit/partitions.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
+import { journalOf } from '#kit/streams.ts';
 import { type OwnServer, openTestParts, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
+import { fulfilmentAggregate } from './adapters/fulfilment-aggregate.ts';
+import type { FulfilmentCommand } from './domain/fulfilment.ts';
 import { fulfilment } from './fulfilment.ts';
 import { Stage } from './testing/stage.ts';
 import { allGoesWell, type Plan, World } from './testing/world.ts';
@@ -270,6 +277,45 @@ test("a customer's data is nowhere in the journal in the clear, and its end does
   stage.release('orders');
 
   await eventually(() => world.order).toBe('Completed');
+});
+
+test('the largest order that there may be has room in the journal, in every state that it comes to', async () => {
+  const journal = new Journal(journalOf('fulfilment'), stageParts.broker);
+  await journal.ensure();
+  const commands = new CommandHandler(journal, fulfilmentAggregate, stageParts.personalData);
+  const orderId = randomUUID();
+  const text = (length: number) => '\u{1F6D2}'.repeat(length);
+  const deadline = { seconds: 4_000_000_000n, nanos: 999_999_999 };
+  const lines = Array.from({ length: 100 }, (_, index) => ({ sku: `${index}`.padEnd(64, 'x'), quantity: 10_000 }));
+  const shipTo = {
+    name: text(100),
+    line1: text(200),
+    line2: text(200),
+    city: text(100),
+    postalCode: text(20),
+    countryCode: 'IE',
+  };
+  const amount = { currencyCode: 'EUR', units: 2n ** 62n, nanos: 999_999_999 };
+  const placed = { customerId: 'c'.repeat(128), lines, amount, paymentMethod: 'p'.repeat(64), shipTo, deadline };
+  const sent: FulfilmentCommand[] = [
+    { type: 'OrderPlaced', orderId, ...placed },
+    { type: 'StockReserved', orderId, deadline },
+    { type: 'OrderCancelled', orderId, reason: text(500) },
+    ...Array.from({ length: 12 }, (): FulfilmentCommand[] => [
+      { type: 'PaymentVoidRefused', orderId, reason: text(500) },
+      { type: 'Resolve', orderId, resolution: 'RETRY' },
+    ]).flat(),
+  ];
+  const sizes: number[] = [];
+  for (const command of sent) {
+    const event = { id: randomUUID(), correlationId: 'c'.repeat(128) };
+    await commands.handle({ key: orderId, command, ...causedBy(event, 'fulfilment') });
+    const last = await journal.lastOnLeader(subjectOf('fulfilment', 'fulfilment', orderId));
+    sizes.push(last?.headers.get('Causeway-State').length ?? 0);
+  }
+
+  expect(sizes).toHaveLength(27);
+  expect(Math.max(...sizes)).toBeLessThan(16 * 1024);
 });
 
 /** The service in a process of its own, as it is run in production. */
