@@ -21,9 +21,9 @@ import {
   refusedByConnect,
   refusedByGrpc,
 } from './clients.ts';
-import { bearer, testPlatform } from './platform.ts';
+import { bearer, nothingFollows, testPlatform } from './platform.ts';
 
-const platform = await testPlatform();
+const platform = await testPlatform({ environment: nothingFollows });
 const alice = await clients(platform, 'alice');
 const operators = await clients(platform, 'olga', 'operator');
 const token = await bearer('alice');

@@ -10,9 +10,9 @@ import { journalOf } from '#kit/streams.ts';
 import { ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { anOrder, type Client, clients, connectClient, grpcAs, ordersOf, refusal } from './clients.ts';
-import { bearer, testPlatform } from './platform.ts';
+import { bearer, nothingFollows, testPlatform } from './platform.ts';
 
-const platform = await testPlatform();
+const platform = await testPlatform({ environment: nothingFollows });
 const aliceClient = await grpcAs(platform, 'alice');
 const alice = ordersOf(aliceClient);
 const bob = ordersOf(await grpcAs(platform, 'bob'));
@@ -482,7 +482,7 @@ test('the sample items are there at the first start, once after the second, and 
   const nats = await ownNats();
   const mongodbUri = sharedMongoUri();
   const items = async (client: Client) => (await client.call(listItems, {})).items;
-  const first = await testPlatform({ nats, mongodbUri });
+  const first = await testPlatform({ nats, mongodbUri, environment: nothingFollows });
   const operator = await grpcAs(first, 'olga', 'operator');
   await expect
     .poll(async () => (await items(operator)).map(({ sku, available }) => [sku, available]))
@@ -502,7 +502,7 @@ test('the sample items are there at the first start, once after the second, and 
   const before = await items(operator);
   await first.stop();
 
-  const second = await testPlatform({ nats, mongodbUri });
+  const second = await testPlatform({ nats, mongodbUri, environment: nothingFollows });
 
   const after = await items(await grpcAs(second, 'alice'));
   expect(after).toEqual(before);

@@ -8,7 +8,7 @@ import { atTheEnd, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { fetchClient } from './interop/fetch-client.ts';
 import { grpcJsClient } from './interop/grpc-js-client.ts';
 import { type EventJson, type OrderClient, orderRequest, refusal } from './interop/order-client.ts';
-import { bearer } from './platform.ts';
+import { bearer, nothingFollows } from './platform.ts';
 import { type ReceivedSpan, startOtlpReceiver } from './telemetry/otlp-receiver.ts';
 
 /** One of several processes that together are the platform. */
@@ -42,6 +42,7 @@ beforeAll(async () => {
   const inventory = await part('services/inventory/main.ts', 'SERVICE', servers);
   orders = await part('services/orders/main.ts', 'SERVICE', servers);
   gateway = await part('gateway/main.ts', 'GATEWAY', {
+    ...nothingFollows,
     ORDERS_URL: `http://${orders.grpc}`,
     INVENTORY_URL: `http://${inventory.grpc}`,
     RATE_LIMIT: '0',

@@ -5,7 +5,7 @@ import {
 } from '@connectrpc/connect-web';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { eventRegistry } from '../../gateway/services.ts';
-import { bearer, type TestPlatform, testPlatform } from '../platform.ts';
+import { bearer, nothingFollows, type TestPlatform, testPlatform } from '../platform.ts';
 import { bufCurlClient } from './buf-curl-client.ts';
 import { connectClient, withHeaders } from './connect-client.ts';
 import { fetchClient, readByGet } from './fetch-client.ts';
@@ -16,7 +16,7 @@ let platform: TestPlatform;
 let ada: string;
 
 beforeAll(async () => {
-  platform = await testPlatform();
+  platform = await testPlatform({ environment: nothingFollows });
   ada = await bearer('ada');
 });
 

@@ -5,14 +5,14 @@ import { type FileDescriptorProto, FileDescriptorSetSchema } from '@bufbuild/pro
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { bearer, type TestPlatform, testPlatform } from '../platform.ts';
+import { bearer, nothingFollows, type TestPlatform, testPlatform } from '../platform.ts';
 import { pythonWithPackages } from './python.ts';
 import { ReflectionClient, type ReflectionVersion } from './reflection-client.ts';
 
 let platform: TestPlatform;
 
 beforeAll(async () => {
-  platform = await testPlatform();
+  platform = await testPlatform({ environment: nothingFollows });
 });
 
 function reflection(version: ReflectionVersion): ReflectionClient {

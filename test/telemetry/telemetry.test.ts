@@ -9,7 +9,7 @@ import { type OwnServer, ownNats, sharedMongoUri } from '#kit/testing/servers.ts
 import { fetchClient, readByGet } from '../interop/fetch-client.ts';
 import { grpcJsClient } from '../interop/grpc-js-client.ts';
 import { orderRequest } from '../interop/order-client.ts';
-import { bearer, type PlatformProcess, platformProcess } from '../platform.ts';
+import { bearer, nothingFollows, type PlatformProcess, platformProcess } from '../platform.ts';
 import { type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
 import { seriesIn } from './prometheus.ts';
 
@@ -25,6 +25,7 @@ beforeAll(async () => {
   nats = await broker;
   ada = await bearer('ada');
   platform = await platformProcess({
+    ...nothingFollows,
     NATS_URL: nats.url,
     MONGODB_URI: sharedMongoUri(),
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
