@@ -4,7 +4,9 @@ import { identitySettings, platformSettings } from '#kit/platform-settings.ts';
 import type { Caller } from '#kit/rpc/call.ts';
 import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
+import { deadLettersCommand } from './dead-letters.ts';
 import { eraseCustomer, WHAT_ERASING_DOES } from './erase-customer.ts';
+import { fulfilmentsCommand } from './fulfilments.ts';
 
 const program = new Command('causeway')
   .description("Causeway's operator tool")
@@ -42,6 +44,11 @@ program
     process.stderr.write(`This would erase customer ${subject}. ${WHAT_ERASING_DOES}\nNothing was done: say --yes.\n`);
     process.exitCode = 1;
   });
+
+for (const group of [deadLettersCommand(), fulfilmentsCommand()]) {
+  for (const command of [group, ...group.commands]) command.copyInheritedSettings(program);
+  program.addCommand(group);
+}
 
 try {
   await program.parseAsync();

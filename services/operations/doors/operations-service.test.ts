@@ -9,7 +9,7 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import { anyPack, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import {
   CaptureRequestedSchema,
   FulfilmentNeedsAttentionSchema,
@@ -22,12 +22,9 @@ import {
 } from '#gen/causeway/operations/v1/events_pb.js';
 import { FulfilmentStatus, OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { type OrderPlaced, OrderPlacedSchema } from '#gen/causeway/orders/v1/events_pb.js';
-import { KeyedConsumer } from '#kit/consumer.ts';
-import { PermanentError } from '#kit/errors.ts';
-import { EventTypes, eventHeaders, Header, readEvent, type StoredMessage } from '#kit/event.ts';
+import { EventTypes, Header, readEvent, type StoredMessage } from '#kit/event.ts';
 import { ensureJournals, Journal } from '#kit/journal.ts';
-import { allPartitions, partitionOf, subjectOf } from '#kit/partitions.ts';
-import { sealed } from '#kit/personal-data.ts';
+import { allPartitions, partitionOf } from '#kit/partitions.ts';
 import type { Call, Caller } from '#kit/rpc/call.ts';
 import type { Door } from '#kit/rpc/door.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
@@ -35,6 +32,7 @@ import { journalOf } from '#kit/streams.ts';
 import { openTestParts, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { actAggregate } from '../adapters/act-aggregate.ts';
 import { operations } from '../operations.ts';
+import { openShop, type Shop, say } from '../testing/shop.ts';
 
 const {
   listFulfilments,
@@ -92,80 +90,12 @@ async function all<Input extends DescMessage, Output extends DescMessage>(
   return answers;
 }
 
-const versions = new Map<string, number>();
+const shop = (refuses?: (order: OrderPlaced) => boolean) => openShop(parts, refuses);
 
-/** Publishes an event as its service would; its personal data is its customer's. */
-async function say<Desc extends DescMessage>(
-  service: string,
-  aggregate: string,
-  key: string,
-  type: Desc,
-  says: MessageInitShape<Desc>,
-): Promise<void> {
-  const subject = subjectOf(service, aggregate, key);
-  const version = (versions.get(subject) ?? 0) + 1;
-  versions.set(subject, version);
-  const customerKey = await parts.personalData.keyOf('alice');
-  const headers = eventHeaders({
-    id: randomUUID(),
-    type: type.typeName,
-    source: service,
-    key,
-    time: new Date(),
-    version,
-    correlationId: `correlation of ${key}`,
-    causationId: 'test',
-    actor: 'test',
-    traceparent: '',
-    tracestate: '',
-  });
-  headers.set(Header.key, customerKey.id);
-  headers.set(Header.state, 'state');
-  await parts.broker.js.publish(subject, sealed(type, create(type, says), key, customerKey), { headers });
+/** The keys that a shop has parked, as the door lists them. */
+async function parkedOf({ name: consumer }: Shop) {
+  return (await ask(listDeadLetters, { filter: { consumer }, pageSize: 100 })).keys;
 }
-
-/** A consumer of orders of its own: it parks what it refuses, as long as it is not mended. */
-async function shop(refuses: (order: OrderPlaced) => boolean = () => true) {
-  const name = `greet-${randomUUID().slice(0, 8)}`;
-  const handled: OrderPlaced[] = [];
-  const state = { isMended: false };
-  const consumer = new KeyedConsumer<OrderPlaced>(
-    {
-      name,
-      sources: [{ journal: journalOf('orders'), aggregate: name }],
-      begins: 'with-the-first-event',
-      types: new EventTypes([OrderPlacedSchema]),
-      async handle({ data }) {
-        if (!state.isMended && refuses(data)) throw new PermanentError(`${data.paymentMethod} is refused`);
-        handled.push(data);
-      },
-    },
-    { ...parts, service: 'shop' },
-  );
-  onTestFinished(() => consumer.stop());
-  await consumer.own(allPartitions);
-
-  function place(key: string, paymentMethod: string): Promise<void> {
-    const words = { orderId: key, customerId: 'alice', paymentMethod, email: 'alice@example.org' };
-    return say('orders', name, key, OrderPlacedSchema, words);
-  }
-
-  /** Publishes so many orders of one key, and waits until they are parked. */
-  async function park(count: number): Promise<string> {
-    const key = randomUUID();
-    for (let number = 1; number <= count; number++) await place(key, `pm-${number}`);
-    await expect.poll(async () => (await parked({ key }))[0]?.messages).toBe(count);
-    return key;
-  }
-
-  const of = `shop-${name}`;
-  async function parked(filter: { key?: string } = {}) {
-    return (await ask(listDeadLetters, { filter: { consumer: of, ...filter }, pageSize: 100 })).keys;
-  }
-  return { name: of, handled, mend: () => Object.assign(state, { isMended: true }), place, park, parked, consumer };
-}
-
-type Shop = Awaited<ReturnType<typeof shop>>;
 
 const methods = (orders: readonly OrderPlaced[]) => orders.map(({ paymentMethod }) => paymentMethod);
 
@@ -233,7 +163,7 @@ test('parked messages are listed key by key, page by page, with what each waits 
 test('a letter is shown with what it says, its personal data sealed, and what waits behind it', async () => {
   const greeter = await shop();
   const key = await greeter.park(3);
-  const [row] = await greeter.parked();
+  const [row] = await parkedOf(greeter);
 
   const { letter, behind, parked } = await ask(getDeadLetter, { sequence: row?.first?.sequence ?? 0n });
 
@@ -266,13 +196,13 @@ test('a replay handles each key of the selection first to last, and tells how fa
   });
   expect(methods(greeter.handled.filter(({ orderId }) => orderId === keys[0]))).toEqual(['pm-1', 'pm-2']);
   expect(greeter.handled[0]).toMatchObject({ email: 'alice@example.org' });
-  expect(await greeter.parked()).toEqual([]);
+  expect(await parkedOf(greeter)).toEqual([]);
 });
 
 test('what is replayed is on record before, with who and which messages; and so is what came of it', async () => {
   const greeter = await shop();
   const key = await greeter.park(2);
-  const [row] = await greeter.parked();
+  const [row] = await parkedOf(greeter);
   greeter.mend();
 
   await replayed({ filter: { consumer: greeter.name }, reason: 'mended', requestId: randomUUID() });
@@ -298,12 +228,12 @@ test('a key that fails again is told with its error, and the others go on', asyn
   const greeter = await shop(({ paymentMethod }) => paymentMethod === 'pm-2');
   const failing = randomUUID();
   await greeter.place(failing, 'pm-2');
-  await expect.poll(() => greeter.parked()).toHaveLength(1);
+  await expect.poll(() => parkedOf(greeter)).toHaveLength(1);
 
   const [again] = await replayed({ filter: { consumer: greeter.name } });
 
   expect(again).toMatchObject({ key: failing, handled: 0, remaining: 1, error: 'pm-2 is refused' });
-  expect((await greeter.parked())[0]?.first).toMatchObject({ attempts: 2 });
+  expect((await parkedOf(greeter))[0]?.first).toMatchObject({ attempts: 2 });
   await greeter.consumer.stop();
   const [unowned] = await replayed({ filter: { consumer: greeter.name } });
   expect(unowned).toMatchObject({ handled: 0, remaining: 1, error: expect.stringContaining('nobody owns') });
@@ -377,7 +307,7 @@ test('a caller that goes away ends the replay after the key at work; the same re
     break;
   }
 
-  expect(await greeter.parked()).toHaveLength(2);
+  expect(await parkedOf(greeter)).toHaveLength(2);
   expect(kinds(await audit(greeter)).at(-1)).toBe('DeadLetterActEnded');
   const answers = await replayed(request);
   expect(answers.map(({ keysDone, keysTotal }) => [keysDone, keysTotal])).toEqual([
@@ -386,7 +316,7 @@ test('a caller that goes away ends the replay after the key at work; the same re
     [3, 3],
   ]);
   expect(greeter.handled).toHaveLength(3);
-  expect(await greeter.parked()).toEqual([]);
+  expect(await parkedOf(greeter)).toEqual([]);
 });
 
 test('an edited message is handled as it was edited, with its personal data as it was', async () => {
@@ -436,7 +366,7 @@ test('an edit of what is personal, of another type, or of more than one key is r
   expect(await audit(greeter)).toEqual([]);
 
   // As it was shown: what is sealed in it is its own.
-  const sequence = (await greeter.parked())[0]?.first?.sequence ?? 0n;
+  const sequence = (await parkedOf(greeter))[0]?.first?.sequence ?? 0n;
   const { letter } = await ask(getDeadLetter, { sequence });
   greeter.mend();
   const asShown = { filter, ...(letter?.data === undefined ? {} : { edited: letter.data }) };
@@ -456,10 +386,10 @@ test('discarded messages are gone, on record with who, which and why; a repeat d
     { discarded: 1, keys: 1 },
     { discarded: 1, keys: 1 },
   ]);
-  expect((await greeter.parked())[0]).toMatchObject({ messages: 2, first: { reason: 'BEHIND_A_PARKED_MESSAGE' } });
+  expect((await parkedOf(greeter))[0]).toMatchObject({ messages: 2, first: { reason: 'BEHIND_A_PARKED_MESSAGE' } });
   const rest = await ask(discardDeadLetters, { ...request, requestId: randomUUID() });
   expect(rest).toMatchObject({ discarded: 2, keys: 1 });
-  expect(await greeter.parked()).toEqual([]);
+  expect(await parkedOf(greeter)).toEqual([]);
   const events = await audit(greeter);
   expect(kinds(events).slice(0, 4)).toEqual([
     'DeadLetterDiscardRequested',
@@ -488,13 +418,17 @@ test('what nobody can discard now is said, and the same request does it later', 
     async () => expect(await ask(discardDeadLetters, request)).toMatchObject({ discarded: 1, keys: 1 }),
     { timeout: 10_000 },
   );
-  expect(await greeter.parked()).toEqual([]);
+  expect(await parkedOf(greeter)).toEqual([]);
 });
+
+function sayOf<Desc extends DescMessage>(orderId: string, type: Desc, says: MessageInitShape<Desc>): Promise<void> {
+  return say(parts, { service: 'fulfilment', aggregate: 'fulfilment', key: orderId }, type, says);
+}
 
 /** A fulfilment that has come so far. */
 async function fulfilment(...said: [DescMessage, object][]): Promise<string> {
   const orderId = randomUUID();
-  for (const [type, says] of said) await say('fulfilment', 'fulfilment', orderId, type, { orderId, ...says } as never);
+  for (const [type, says] of said) await sayOf(orderId, type, { orderId, ...says } as never);
   return orderId;
 }
 
@@ -532,13 +466,13 @@ test('a fulfilment that needs attention is settled once, by one operator, and th
   const found = await ask(getFulfilment, { orderId, atLeast: first.position === undefined ? [] : [first.position] });
   expect(found.fulfilment?.steps.map(({ note }) => note)).toContain('RETRY by olga: the provider works again');
 
-  await say('fulfilment', 'fulfilment', orderId, CaptureRequestedSchema, { orderId });
+  await sayOf(orderId, CaptureRequestedSchema, { orderId });
   // The same request is answered the same, although nothing is to be settled any more.
   expect(await ask(resolveFulfilment, request)).toEqual(first);
   const needsNone = { code: 'FAILED_PRECONDITION', details: { reason: 'FULFILMENT_NEEDS_NO_ATTENTION' } };
   await expect(ask(resolveFulfilment, { ...request, requestId: randomUUID() })).rejects.toMatchObject(needsNone);
 
-  await say('fulfilment', 'fulfilment', orderId, FulfilmentNeedsAttentionSchema, { orderId });
+  await sayOf(orderId, FulfilmentNeedsAttentionSchema, { orderId });
   const next = await ask(resolveFulfilment, { ...request, requestId: randomUUID() }, otto);
   expect(next.position?.sequence).toBeGreaterThan(first.position?.sequence ?? 0n);
 });
