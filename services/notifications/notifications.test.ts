@@ -240,6 +240,17 @@ describe('with a mail server', () => {
     expect((await mailed.health()).ready).toBe(true);
   });
 
+  test('nothing that happens after the start is missed', async () => {
+    const own = await openParts((await ownNats()).url);
+    const started = await notifications(own, settings);
+    onTestFinished(() => started.stop());
+
+    await started.start();
+
+    // Its consumers, which begin now, are there.
+    expect(await started.health()).toEqual({ ready: true, reasons: [] });
+  });
+
   test('a sender that is none keeps the service from being made', async () => {
     await expect(notifications(parts, { ...settings, mailFrom: 'Causeway' })).rejects.toThrow('MAIL_FROM must be');
   });

@@ -48,3 +48,14 @@ test('a day does not grow with the catalogue, and what is ordered often stays in
   const ordered = 3_000 + 300 * 5;
   expect(Math.abs((first?.quantity ?? 0) - 1_500)).toBeLessThanOrEqual(ordered / 1_000);
 });
+
+test('what begins to be ordered late finds its place too', () => {
+  const before = Array.from({ length: 1_000 }, (_, number) => [{ sku: `early-${number}`, quantity: 2 }]);
+  const then = Array.from({ length: 100 }, (_, number) => [{ sku: `rare-${number}`, quantity: 1 }]);
+  const trending = then.flatMap((rare) => [rare, [{ sku: 'trending', quantity: 1 }]]);
+
+  const day = after(...before, ...trending);
+
+  const first = day?.items.toSorted((one, other) => other.quantity - one.quantity)[0];
+  expect(first).toMatchObject({ sku: 'trending', orders: 100 });
+});

@@ -200,6 +200,16 @@ describe('over SMTP', () => {
     expect(server.received.at(-1)?.headers.get('message-id')).toBe('<after@causeway.example>');
   });
 
+  test('a server that says goodbye, and is gone, is waited for', async () => {
+    const server = await mailServer();
+    const mailer = smtp(server.url);
+    await mailer.send(email, anyTime());
+
+    server.answer({ to: 421, connect: 421 });
+
+    await expect(mailer.send(email, anyTime())).rejects.toThrow(UnavailableError);
+  });
+
   test('a wrong password is an outage', async () => {
     const server = await mailServer({
       authOptional: false,

@@ -23,8 +23,6 @@ export class SmtpMailer implements Mailer {
       await this.#transport.sendMail({
         from,
         to,
-        // What the headers say is for readers: this is where it goes, whatever a name looks like.
-        envelope: { from: from.address, to: [to.address] },
         subject,
         text,
         html,
@@ -45,7 +43,7 @@ export class SmtpMailer implements Mailer {
 
   /** What an error says of its e-mail. A server's words are not passed on: they tend to name the recipient. */
   async #judged({ code = '', command = '', responseCode }: SmtpError): Promise<Error> {
-    if (responseCode !== 421 && (code === 'EENVELOPE' || code === 'EMESSAGE')) {
+    if (code === 'EENVELOPE' || code === 'EMESSAGE') {
       const words = `the mail server answers ${responseCode ?? code} to ${command}`;
       // The sender is the same for every e-mail: nothing is wrong with this one.
       if (command === 'MAIL FROM') return new UnavailableError(words);
