@@ -6,6 +6,7 @@ import { keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/r
 import { ownNats } from '#kit/testing/servers.ts';
 import { KeyedConsumer } from './consumer.ts';
 import { BusyError, PermanentError, TransientError, UnavailableError } from './errors.ts';
+import { ParkedRow } from './parked-row.ts';
 import { Parking } from './parking.ts';
 import { allPartitions } from './partitions.ts';
 import { silent } from './telemetry/logging.ts';
@@ -125,6 +126,27 @@ test('a new owner knows which keys are parked', async () => {
   await expect.poll(async () => (await bank.parked(a)).length).toBe(2);
   await expect.poll(() => noted.of(b)).toEqual([3]);
   expect(noted.of(a)).toEqual([13]);
+});
+
+test('a message that could not be parked behind another is handled when that is gone meanwhile', async () => {
+  const bank = await openBank((await ownNats()).url);
+  const noted = noting(({ data: { amount } }) => {
+    if (amount === 13n) throw new PermanentError('no');
+  });
+  const consumer = bank.consumer(noted.handle);
+  await consumer.own([3]);
+  await bank.deposit(a, 13);
+  await expect.poll(async () => (await bank.parked(a)).length).toBe(1);
+  const { streams } = bank.broker.manager;
+  const roomy = (await streams.info('DEAD_LETTERS')).config.max_bytes;
+  await streams.update('DEAD_LETTERS', { max_bytes: 1 });
+  await bank.deposit(a, 2);
+  await expect.poll(() => consumer.health().ready).toBe(false);
+  const row = new ParkedRow(bank.broker, { consumer: `${bank.service}-thank-on-deposit`, partition: 3, key: a });
+  expect(await row.removeAll()).toBe(1);
+  await streams.update('DEAD_LETTERS', { max_bytes: roomy });
+  await expect.poll(() => noted.of(a), { timeout: 5_000 }).toEqual([13, 2]);
+  expect(await bank.parked(a)).toEqual([]);
 });
 
 test('a message whose owner died after parking it, and before acknowledging it, is one dead letter', async () => {

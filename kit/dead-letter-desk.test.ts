@@ -7,6 +7,7 @@ import { ownNats } from '#kit/testing/servers.ts';
 import { DeadLetterDesk } from './dead-letter-desk.ts';
 import { parkedByConsumer } from './dead-letters.ts';
 import { PermanentError, TransientError, UnavailableError } from './errors.ts';
+import { askOwner, type OwnerRequest } from './owner-requests.ts';
 
 let url: string;
 
@@ -263,6 +264,18 @@ test('where nobody owns the partition, it is said at once', async () => {
   await expect(desk.replay({ ...rowOf(bank, a), partition: 9 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(desk.replay({ ...rowOf(bank, a), key: '>' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   expect(performance.now() - since).toBeLessThan(2_000);
+});
+
+test('an owner does nothing for a request that could mean other keys, or nothing at all', async () => {
+  const { bank } = await openDesk([13]);
+  await deposits(bank, a, 13);
+  await areParked(bank, a, 1);
+  const { consumer, partition } = rowOf(bank, a);
+  const ask = (request: object) => askOwner(bank.broker, { consumer, partition }, request as OwnerRequest);
+  for (const request of [{ command: 'discard', key: '*', firstOnly: false }, { command: 'explode', key: a }, {}]) {
+    await expect(ask(request)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }
+  expect(await bank.parked(a)).toHaveLength(1);
 });
 
 test('a letter whose message was left out is replayed from its journal', async () => {

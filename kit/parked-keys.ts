@@ -56,15 +56,9 @@ export class ParkedKeys {
     return this.#parking.park(message, note);
   }
 
-  /**
-   * What is parked of a key, for a task that may take away from it. Nothing else of the partition may be at work here.
-   */
-  async withRow<Result>(partition: number, key: string, task: (row: ParkedRow) => Promise<Result>): Promise<Result> {
-    try {
-      return await task(this.#parking.row(partition, key));
-    } finally {
-      this.#rows.clear();
-    }
+  /** What is parked of a key. Nothing of the partition may be at work while it is worked on. */
+  row(partition: number, key: string): ParkedRow {
+    return this.#parking.row(partition, key);
   }
 
   async #row(subject: string): Promise<Row | undefined> {

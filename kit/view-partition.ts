@@ -256,10 +256,9 @@ export class ViewPartition<Document extends object> {
     const { broker, writer } = this.#parts;
     return writer.between(this.partition, async () => {
       if (turn.ended.aborted) throw new UnavailableError('the owner of the partition stops, or begins again');
-      return turn.parked.withRow(this.partition, request.key, (row) => {
-        const attempt = (message: StoredMessage, attempts: number) => this.#applyLate(message, attempts, turn);
-        return answerRequest(request, { broker, row, attempt, ended: turn.ended });
-      });
+      const row = turn.parked.row(this.partition, request.key);
+      const attempt = (message: StoredMessage, attempts: number) => this.#applyLate(message, attempts, turn);
+      return answerRequest(request, { broker, row, attempt, ended: turn.ended });
     });
   }
 

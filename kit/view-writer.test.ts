@@ -9,7 +9,8 @@ import type { View } from './view.ts';
 import { SupersededError, ViewStore } from './view-store.ts';
 import { type Turn, ViewWriter } from './view-writer.ts';
 
-test('a partition that somebody else has taken leaves a batch, and the others of the batch are written', async () => {
+/** A writer of a view, and turns on two partitions; `ends` has those that ended, and why. */
+async function openWriter() {
   const bank = await openBank(sharedNatsUrl());
   const db = ownDatabase(sharedMongoUri());
   const view = accountsView(bank) as View<AccountDocument>;
@@ -36,6 +37,11 @@ test('a partition that somebody else has taken leaves a batch, and the others of
       };
     }),
   );
+  return { bank, db, store, consumer, writer, turns, ends, shown };
+}
+
+test('a partition that somebody else has taken leaves a batch, and the others of the batch are written', async () => {
+  const { bank, db, store, consumer, writer, turns, ends, shown } = await openWriter();
   const keys = turns.map(({ partition }) => keysOfPartition(partition, 1)[0] ?? '');
   for (const key of keys) await bank.deposit(key, 1);
   await store.claim(randomUUID(), [3]);
@@ -55,4 +61,17 @@ test('a partition that somebody else has taken leaves a batch, and the others of
   const documents = db.collection<{ _id: string }>('accounts_v1');
   expect(await documents.findOne({ _id: ours })).toMatchObject({ amounts: [1] });
   expect(await documents.findOne({ _id: theirs })).toBeNull();
+});
+
+test('a late event is not given up where the database is away, or somebody else has taken the partition', async () => {
+  const { bank, db, store, writer, turns, ends } = await openWriter();
+  const [turn] = turns;
+  const message = await bank.journal.at(await bank.deposit(keysOfPartition(3, 1)[0] ?? '', 1));
+  if (message === undefined || turn === undefined) throw new Error('a message and a turn were to be there');
+  await store.claim(randomUUID(), [3]);
+  const unavailable = { unavailable: expect.any(String) };
+  expect(await writer.applyLate(message, 2, turn)).toEqual(unavailable);
+  expect([...ends]).toEqual([[3, expect.any(SupersededError)]]);
+  await db.client.close();
+  expect(await writer.applyLate(message, 2, turn)).toEqual(unavailable);
 });
