@@ -1,6 +1,6 @@
 import { type Html, html } from './html.ts';
 
-export type Money = { currencyCode: string; units: number; nanos: number };
+type Money = { currencyCode: string; units: number; nanos: number };
 
 /** What an e-mail says of the order that it is about. */
 export type Order = {

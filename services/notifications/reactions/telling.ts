@@ -11,7 +11,7 @@ import { type News, orderEmail } from '../emails/order-email.ts';
 import type { Recipient } from '../views/recipients/recipients-view.ts';
 
 /** Where it is recorded what was sent. It forgets after a day. */
-export type EmailRecord = {
+type EmailRecord = {
   /** As the journal's leader knows it. */
   told(orderId: string): Promise<Told | undefined>;
   record(request: CommandRequest<RecordEmail>): Promise<unknown>;

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import { atTheEnd } from '#kit/testing/servers.ts';
+import { onTestFinished } from 'vitest';
 
 /** What came over the wire. */
-export type ReceivedMail = { from: string; to: string[]; headers: Map<string, string>; text: string; html: string };
+type ReceivedMail = { from: string; to: string[]; headers: Map<string, string>; text: string; html: string };
 
 export type MailServer = {
   url: string;
@@ -54,7 +54,7 @@ export async function mailServer(options: SMTPServerOptions = {}): Promise<MailS
   await once(listening, 'listening');
   const { port } = listening.address() as AddressInfo;
   const stop = () => new Promise<void>((resolve) => server.close(() => resolve()));
-  atTheEnd(stop);
+  onTestFinished(stop);
   return {
     url: `${options.secure === true ? 'smtps' : 'smtp'}://127.0.0.1:${port}`,
     received,
