@@ -5,6 +5,7 @@ import { headers, InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
+import { untilAnswered } from './outages.ts';
 import {
   ensureStream,
   isStreamFull,
@@ -66,9 +67,9 @@ export class Journal {
     this.#broker = broker;
   }
 
-  /** Creates the stream, or checks that it is as declared. @throws StreamDriftError */
+  /** Creates the stream, or checks that it is as declared: part of a start. @throws StreamDriftError */
   async ensure(): Promise<void> {
-    await ensureStream(this.#broker.manager, journalStream(this.declaration, this.#broker));
+    await untilAnswered(() => ensureStream(this.#broker.manager, journalStream(this.declaration, this.#broker)));
   }
 
   /**

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { UnavailableError } from './errors.ts';
 
 /** Names by which the libraries of broker and database say that nobody is there. */
@@ -35,6 +36,23 @@ export function isOutage(error: unknown): boolean {
     // A bulk write that came to nothing has what went wrong inside.
     ('errorResponse' in error && isOutage(error.errorResponse))
   );
+}
+
+/** A broker that is busy with a dozen services that start at once answers late. */
+const START_MS = 30_000;
+const RETRY_MS = 200;
+
+/** Does what a start needs, and again where there is no answer: a machine that is busy is no reason not to start. */
+export async function untilAnswered<Answer>(action: () => Promise<Answer>): Promise<Answer> {
+  const latest = performance.now() + START_MS;
+  for (;;) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!isOutage(error) || performance.now() > latest) throw error;
+    }
+    await delay(RETRY_MS);
+  }
 }
 
 /** What JetStream answered. */

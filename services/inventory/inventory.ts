@@ -2,6 +2,7 @@ import { KeyedConsumer } from '#kit/consumer.ts';
 import { CommandHandler } from '#kit/decider.ts';
 import { ensureJournals, Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
+import { untilAnswered } from '#kit/outages.ts';
 import { Outbox } from '#kit/outbox.ts';
 import { OwnedWork } from '#kit/owned-work.ts';
 import { Projection } from '#kit/projection.ts';
@@ -75,7 +76,7 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
       await journal.ensure();
       await ensureJournals(parts.broker, [journalOf('fulfilment'), journalOf('shipping')]);
       endObserving = observeJournal(parts.broker, inventoryJournal, parts.logger);
-      if (parts.sampleData) await stockSampleItems(commands);
+      if (parts.sampleData) await untilAnswered(() => stockSampleItems(commands));
       outbox.start();
       await work.start();
     },
