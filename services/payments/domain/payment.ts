@@ -147,6 +147,11 @@ export const payment: Decider<PaymentCommand, Payment, PaymentEvent> = {
   },
 };
 
+/** Whether it is not known yet what the provider says to the request. */
+export function isUndecided(state: Payment): boolean {
+  return state.status === 'None' || (state.status === 'VoidRefused' && state.held === undefined);
+}
+
 /** What can be captured or voided now. */
 export function heldIn(state: Payment): Held | undefined {
   switch (state.status) {
@@ -166,11 +171,8 @@ export function refusalsOf(state: Payment): Refusals {
 /** What is authorised while a void is asked for and refused is late, whoever noticed it. */
 function noteAuthorization(command: NoteAuthorization, state: Payment): PaymentEvent | undefined {
   const { type: _, ...said } = command;
-  if (state.status === 'None') return { type: 'PaymentAuthorized', ...said };
-  if (state.status === 'VoidRefused' && state.held === undefined) {
-    return { type: 'PaymentAuthorized', ...said, late: true };
-  }
-  return undefined;
+  if (!isUndecided(state)) return undefined;
+  return { type: 'PaymentAuthorized', ...said, late: said.late || state.status !== 'None' };
 }
 
 function authorized(
@@ -178,7 +180,7 @@ function authorized(
   state: Payment,
 ): Payment {
   const held = { customerId, amount, provider, reference };
-  if (state.status === 'VoidRefused') return { ...state, held };
+  if (state.status === 'VoidRefused' && state.held === undefined) return { ...state, held };
   return state.status === 'None' ? { status: 'Authorized', held, refusals: refusalsOf(state) } : state;
 }
 

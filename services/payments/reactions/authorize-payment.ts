@@ -5,7 +5,7 @@ import type { Reaction } from '#kit/consumer.ts';
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { EventTypes, type RecordedEvent } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
-import type { Payment, PaymentCommand } from '../domain/payment.ts';
+import { isUndecided, type Payment, type PaymentCommand } from '../domain/payment.ts';
 import type { AuthorizationRequest, Authorized, PaymentProvider } from './payment-provider.ts';
 import { requestIn } from './requested.ts';
 
@@ -33,7 +33,7 @@ export function authorizePayment({ provider, handle, clock }: AuthorizeParts): R
       const asked = { ...causedBy(event, 'payments'), key: event.data.orderId };
       if (attempt > 1) {
         const { state } = await handle({ ...asked, command: { type: 'LookUp' } });
-        if (state.status !== 'None') return;
+        if (!isUndecided(state)) return;
       }
       const request = requestIn(event.data);
       const answer = await provider.authorize(request, signal);
