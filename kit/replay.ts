@@ -9,7 +9,7 @@ import type { ParkedRow } from './parked-row.ts';
 export type Attempted = 'handled' | { failed: ParkingNote } | { unavailable: string };
 
 /** @param attempt counts from 1, those before the message was parked included. */
-export type Attempt = (message: StoredMessage, attempt: number) => Promise<Attempted>;
+type Attempt = (message: StoredMessage, attempt: number) => Promise<Attempted>;
 
 /** After this long a replay answers how far it has come, and goes on when it is asked again. */
 const REPLAY_MS = 1_000;
