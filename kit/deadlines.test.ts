@@ -168,42 +168,66 @@ test('a database that was away is asked again', { timeout: 30_000 }, async () =>
   expect(deadlines.health().ready).toBe(true);
 });
 
-test('what was given up is not called for any more once that is confirmed', async () => {
-  await insert([loan('kept', before(1), 1), loan('given up', before(2), 2)]);
+test('a partition is given up when what is at work is finished, and nothing else of it is begun', async () => {
+  await insert([loan('kept', before(1), 1), loan('at work', before(3), 2), loan('not begun', before(2), 2)]);
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const { deadlines, called } = reminders(async ({ _id }) => (_id === 'at work' ? gate : undefined), { maxAtWork: 1 });
+  await deadlines.own([1, 2]);
+  await expect.poll(() => called, soon).toEqual(['at work']);
+  let isGivenUp = false;
+
+  const givingUp = deadlines.own([1]).then(() => {
+    isGivenUp = true;
+  });
+
+  await loans.findOne();
+  expect(isGivenUp).toBe(false);
+  open();
+  await givingUp;
+  await expect.poll(() => called.length, soon).toBeGreaterThan(4);
+  expect(new Set(called.slice(1))).toEqual(new Set(['kept']));
+});
+
+test('after a stop nothing is at work, and nothing is begun', async () => {
+  await insert(many(4, before));
   let atWork = 0;
   const { deadlines, called } = reminders(async () => {
     atWork++;
-    await delay(3);
+    await loans.findOne();
     atWork--;
   });
-  await deadlines.own([1, 2]);
-  await expect.poll(() => new Set(called).size, soon).toBe(2);
+  await deadlines.own([0]);
+  await expect.poll(() => called.length, soon).toBeGreaterThan(4);
 
-  await deadlines.own([1]);
-
-  const then = called.length;
-  await expect.poll(() => called.length, soon).toBeGreaterThan(then + 3);
-  expect(called.slice(then)).not.toContain('given up');
-
-  await deadlines.own([]);
+  await deadlines.stop();
 
   expect(atWork).toBe(0);
   const last = called.length;
   const other = reminders();
-  await other.deadlines.own([1]);
-  await expect.poll(() => other.called.length, soon).toBeGreaterThan(2);
+  await other.deadlines.own([0]);
+  await expect.poll(() => other.called.length, soon).toBeGreaterThan(8);
   expect(called).toHaveLength(last);
 });
 
-test('partitions that were given up are looked after again when they come back', async () => {
+test('partitions that come back are looked after again, once what was at work is finished', async () => {
   await insert([loan('late', before(1))]);
-  const { deadlines, called } = reminders();
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  let most = 0;
+  let atWork = 0;
+  const { deadlines, called } = reminders(async () => {
+    most = Math.max(most, ++atWork);
+    await gate;
+    atWork--;
+  });
   await deadlines.own([0]);
-  await expect.poll(() => called.length, soon).toBeGreaterThan(0);
-  await deadlines.own([]);
-  const then = called.length;
+  await expect.poll(() => called.length, soon).toBe(1);
 
-  await deadlines.own([0]);
+  const givingUp = deadlines.own([]);
+  const takingBack = deadlines.own([0]);
 
-  await expect.poll(() => called.length, soon).toBeGreaterThan(then);
+  await loans.findOne();
+  open();
+  await Promise.all([givingUp, takingBack]);
+  await expect.poll(() => called.length, soon).toBeGreaterThan(2);
+  expect(most).toBe(1);
 });

@@ -189,6 +189,28 @@ describe('an operator', () => {
     expect(told?.data).toMatchObject({ problem: 'CAPTURE_REFUSED', tried });
   });
 
+  test('has asked once, however often that is heard', async () => {
+    const stage = await Stage.open(stageParts);
+    await started();
+    const world = worldWith({ captureRefusals: 2 });
+    const needs = async () => (await stage.steps(world.orderId)).filter((step) => step === attention).length;
+    stage.place(world);
+    await eventually(needs).toBe(1);
+    stage.say(world, world.resolve(Resolution.RETRY));
+    await eventually(needs).toBe(2);
+    const asked = await new Journal(journalOf('operations'), stageParts.broker).lastOnLeader(
+      subjectOf('operations', 'fulfilment', world.orderId),
+    );
+    if (asked === undefined) throw new Error('the operator has asked nothing');
+    await stageParts.broker.js.publish(asked.subject, asked.data, { headers: asked.headers });
+    stage.say(world, world.resolve(Resolution.SETTLED));
+
+    await eventually(() => world.order).toBe('Completed');
+
+    const steps = [...forward.slice(0, 4), attention, 'CaptureRequested', attention, 'FulfilmentCompleted'];
+    expect(await stage.steps(world.orderId)).toEqual(steps);
+  });
+
   test('says that a void was settled outside, and the undoing goes on', async () => {
     const stage = await Stage.open(stageParts);
     await started({ ...patient, paymentDeadlineMs: 50 });

@@ -109,13 +109,13 @@ test('a fulfilment goes only where it may, whatever it hears, and refuses nothin
       const { path } = run(list);
       for (let step = 1; step < path.length; step++) expect(allowed).toContain(`${path[step - 1]}>${path[step]}`);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_000 },
   );
 });
 
 test('each way that a fulfilment may go is gone by what it hears here', () => {
   const gone = new Set(
-    fc.sample(commands, { numRuns: 5_000, seed: 1 }).flatMap((list) => {
+    fc.sample(commands, { numRuns: 3_000, seed: 1 }).flatMap((list) => {
       const { path } = run(list);
       return path.slice(1).map((status, step) => `${path[step]}>${status}`);
     }),
@@ -129,7 +129,7 @@ test('replaying the events gives the state that the commands led to', () => {
       const { state, events } = run(list);
       expect(events.reduce(fulfilment.evolve, fulfilment.initialState)).toEqual(state);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 
@@ -141,7 +141,7 @@ test('the state is the same after it was stored and read', () => {
       const stored = toBinary(FulfilmentStateSchema, message);
       expect(fulfilmentAggregate.state.decode(fromBinary(FulfilmentStateSchema, stored))).toEqual(state);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 
@@ -315,12 +315,12 @@ test('whatever the others say, and in whatever order, it ends, and its end is tr
         expect(['CaptureRefused', 'VoidRefused']).toContain(status);
       }
     }),
-    { numRuns: 5_000 },
+    { numRuns: 1_000 },
   );
 });
 
 test('each end is come to here', () => {
-  const ends = fc.sample(runs, { numRuns: 3_000, seed: 1 }).map(([thePlan, steps]) => played(thePlan, steps).status);
+  const ends = fc.sample(runs, { numRuns: 1_000, seed: 1 }).map(([thePlan, steps]) => played(thePlan, steps).status);
   expect([...new Set(ends)].toSorted()).toEqual(['CaptureRefused', 'Completed', 'Failed', 'VoidRefused']);
 });
 
@@ -346,7 +346,7 @@ test('it undoes the newest first, and fails only when all that it asked for is u
         if (types.includes(asked as FulfilmentEvent['type']) && !wasRefused) expect(types).toContain(back);
       }
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_000 },
   );
 });
 
@@ -359,7 +359,7 @@ test('it asks for no shipment of what is being undone, and for no capture of wha
       if (back >= 0) expect(types.slice(back)).not.toContain('ShipmentRequested');
       if (types.includes('FulfilmentCompleted')) expect(types).not.toContain('FulfilmentFailed');
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_000 },
   );
 });
 

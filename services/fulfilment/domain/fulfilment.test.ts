@@ -170,10 +170,16 @@ test.each(statuses)('the history of %s leads there', (status) => {
   expect(histories[status].reduce(fulfilment.evolve, fulfilment.initialState).status).toBe(status);
 });
 
-test('the deadline itself is too late', () => {
-  given(fulfilment, stockRequested)
-    .when({ type: 'DeadlinePassed', orderId, now: stockDeadline })
-    .thenEvent(releaseRequested(lateStock));
+test.each([
+  ['before it', at(59n, 999_999_999), false],
+  ['a little before it', at(60n, 499_999_999), false],
+  ['at it', at(60n, 500_000_000), true],
+  ['after it', at(61n, 0), true],
+])('a deadline has passed or not: %s', (_, now, hasPassed) => {
+  const requested: FulfilmentEvent = { ...stockRequested, deadline: at(60n, 500_000_000) } as FulfilmentEvent;
+  const decided = given(fulfilment, requested).when({ type: 'DeadlinePassed', orderId, now });
+  if (hasPassed) decided.thenEvent(releaseRequested(lateStock));
+  else decided.thenNothing();
 });
 
 test('what was refused and tried again is told whole, the latest last', () => {
