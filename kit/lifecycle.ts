@@ -35,10 +35,7 @@ export async function healthOf(
           problem(`journal ${journal.stream}`, journal.requireRoom()),
           problem("customers' keys", personalData.requireRoom()),
         ];
-  const asked = await Promise.all([
-    ...room,
-    problem('database', db.command({ ping: 1 })),
-  ]);
+  const asked = await Promise.all([...room, problem('database', db.command({ ping: 1 }))]);
   const reasons = [...asked.flat(), ...parts.flatMap((part) => part.health().reasons)];
   return { ready: reasons.length === 0, reasons };
 }
