@@ -14,7 +14,7 @@ type Step = { process: string; take(): void; die(): void };
 export class Steps {
   readonly #waiting: Step[] = [];
   readonly #dead = new Set<string>();
-  #running = 0;
+  #running: Promise<unknown> = Promise.resolve();
   #taken = 0;
 
   /** How many steps have been taken. */
@@ -29,11 +29,9 @@ export class Steps {
     await new Promise<void>((resolve, reject) => {
       this.#waiting.push({ process, take: resolve, die: () => reject(died()) });
     });
-    try {
-      return await call();
-    } finally {
-      this.#running--;
-    }
+    const running = call();
+    this.#running = running.catch(() => {});
+    return running;
   }
 
   /**
@@ -47,7 +45,9 @@ export class Steps {
     };
     programs.then(end, end);
     for (;;) {
-      await quiet(() => this.#running === 0);
+      await this.#running;
+      // Whatever follows from what has come in is done first.
+      await new Promise((resolve) => setImmediate(resolve));
       if (this.#waiting.length === 0) {
         if (ended) return;
         continue;
@@ -56,9 +56,10 @@ export class Steps {
       const process = this.#waiting[index]?.process ?? '';
       if (dies) this.#kill(process);
       else {
-        this.#running++;
         this.#taken++;
         this.#waiting.splice(index, 1)[0]?.take();
+        // It begins in a later microtask.
+        await new Promise((resolve) => setImmediate(resolve));
       }
     }
   }
@@ -124,10 +125,4 @@ async function oneByOne<Document extends object>(
   }
   if (failures.length > 0) throw failures[0];
   return sum;
-}
-
-/** Until the condition holds, and whatever follows from what has just come in has been done. */
-async function quiet(condition: () => boolean): Promise<void> {
-  do await new Promise((resolve) => setImmediate(resolve));
-  while (!condition());
 }

@@ -175,53 +175,51 @@ describe('a process that dies', () => {
   );
 });
 
-describe('a process that sleeps', () => {
-  test.each(scripts.map((commands) => ({ commands, asked: commands.join(', then ') })))(
-    'between any two calls, while another does it all and sweeps, does nothing twice, asked to $asked',
-    async ({ commands }) => {
-      const world = await openWorld();
-      let isThrough = false;
-      for (let sleepAt = 0; !isThrough; sleepAt++) {
-        const [one, other] = [`one-${sleepAt}`, `other-${sleepAt}`];
-        await Promise.all([world.add(one, 1, 2), world.add(other, 1, 3)]);
-        const lines = [
-          { sku: one, quantity: 2 },
-          { sku: other, quantity: 1 },
-        ];
-        const orders = new Map([[randomUUID(), { lines, commands }]]);
-        const others = new Map([
-          [randomUUID(), { lines: [{ sku: one, quantity: 1 }], commands: ['Reserve' as const] }],
-        ]);
-        const steps = new Steps();
-        const awake = world.process('awake', steps);
-        const wholly = async () => {
-          await steps.step('awake', async () => {});
-          await carryOut(awake, others);
-          await awake.stock.add(one, 2, 2);
-          await carryOut(awake, orders);
-          for (const sku of [one, other]) await awake.store.sweep(sku);
-        };
-        let slept = false;
-        const sleeping = carryOut(world.process('sleeping', steps), orders);
-        await steps.run(Promise.all([sleeping, wholly()]), (processes) => {
-          slept ||= steps.taken >= sleepAt;
-          const index = processes.indexOf(slept ? 'awake' : 'sleeping');
-          return { index: Math.max(index, 0) };
-        });
-        await sleeping;
-        isThrough = steps.taken < sleepAt;
-        await recover(world, new Map([...orders, ...others]));
-        await expectConserved(
-          world,
-          new Map([...orders, ...others]),
-          new Map([
-            [one, 4],
-            [other, 3],
-          ]),
-        );
-      }
-    },
-  );
+describe('a process that sleeps between any two calls, while another does it all, does nothing twice', () => {
+  // Whether there is enough for both orders, whether more comes in at the end, and whether items are swept.
+  const whiles = [
+    { stock: 3, sweeps: true },
+    { stock: 3, sweeps: false },
+    { stock: 2, sweeps: false },
+  ];
+  const cases = scripts.flatMap((commands) => whiles.map((each) => ({ ...each, commands })));
+
+  test.each(cases)('of $stock pieces, asked to $commands; sweeps: $sweeps', async ({ commands, stock, sweeps }) => {
+    const world = await openWorld();
+    let isThrough = false;
+    for (let sleepAt = 0; !isThrough; sleepAt++) {
+      const [one, other] = [`one-${sleepAt}`, `other-${sleepAt}`];
+      await Promise.all([world.add(one, 1, stock), world.add(other, 1, 3)]);
+      const lines = [
+        { sku: one, quantity: 2 },
+        { sku: other, quantity: 1 },
+      ];
+      const orders = new Map([[randomUUID(), { lines, commands }]]);
+      const before = new Map([[randomUUID(), { lines: [{ sku: one, quantity: 1 }], commands: ['Reserve' as const] }]]);
+      const steps = new Steps();
+      const awake = world.process('awake', steps, sweeps ? 2 : 100);
+      const wholly = async () => {
+        await carryOut(awake, before);
+        await carryOut(awake, orders);
+        await awake.stock.add(one, 2, 2);
+        if (sweeps) for (const sku of [one, other]) await awake.store.sweep(sku);
+      };
+      const sleeping = carryOut(world.process('sleeping', steps, 100), orders);
+      await steps.run(Promise.all([sleeping, wholly()]), (processes) => {
+        const index = processes.indexOf(steps.taken < sleepAt ? 'sleeping' : 'awake');
+        return { index: Math.max(index, 0) };
+      });
+      await sleeping;
+      isThrough = steps.taken < sleepAt;
+      const all = new Map([...orders, ...before]);
+      await recover(world, all);
+      const stocked = new Map([
+        [one, stock + 2],
+        [other, 3],
+      ]);
+      await expectConserved(world, all, stocked);
+    }
+  });
 });
 
 test('whoever does what when, and dies where: stock is conserved, and each order has one outcome', async () => {
