@@ -141,6 +141,17 @@ export class Desk {
     return this.parts.db.collection<SandboxPayment>('sandbox_payments').findOne({ _id: orderId });
   }
 
+  /** How many events the service's consumers have not acknowledged yet. */
+  async pending(): Promise<number> {
+    const { consumers } = this.parts.broker.manager;
+    let pending = 0;
+    for (const stream of ['FULFILMENT', 'PAYMENTS']) {
+      for await (const { num_pending, num_ack_pending } of consumers.list(stream))
+        pending += num_pending + num_ack_pending;
+    }
+    return pending;
+  }
+
   /** Why the service has parked messages of an order. */
   async parked(orderId: string): Promise<string[]> {
     const letters = new Journal({ service: 'dead', stream: 'DEAD_LETTERS', maxBytes: 0 }, this.parts.broker);
