@@ -1,24 +1,18 @@
-import { createRegistry, type DescService } from '@bufbuild/protobuf';
+import type { DescService } from '@bufbuild/protobuf';
 import { AnalyticsService } from '#gen/causeway/analytics/v1/analytics_service_pb.js';
-import { file_causeway_fulfilment_v1_events } from '#gen/causeway/fulfilment/v1/events_pb.js';
-import { file_causeway_inventory_v1_events } from '#gen/causeway/inventory/v1/events_pb.js';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
-import { file_causeway_notifications_v1_events } from '#gen/causeway/notifications/v1/events_pb.js';
 import { NotificationService } from '#gen/causeway/notifications/v1/notifications_service_pb.js';
-import { file_causeway_operations_v1_events } from '#gen/causeway/operations/v1/events_pb.js';
 import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { file_causeway_orders_v1_events } from '#gen/causeway/orders/v1/events_pb.js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { file_causeway_payments_v1_events } from '#gen/causeway/payments/v1/events_pb.js';
 import { PaymentService } from '#gen/causeway/payments/v1/payments_service_pb.js';
-import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_pb.js';
-import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
 import { ShippingService } from '#gen/causeway/shipping/v1/shipping_service_pb.js';
 import { WebhookService } from '#gen/causeway/webhooks/v1/webhooks_service_pb.js';
 import type { Health } from '#kit/lifecycle.ts';
 import type { Door } from '#kit/rpc/door.ts';
 import { RemoteService } from '#kit/rpc/remote.ts';
 import type { GatewaySettings } from './settings.ts';
+
+export { eventFiles, eventRegistry } from './event-registry.ts';
 
 type BehindTheGateway = {
   /** What it offers to the outside. */
@@ -41,21 +35,6 @@ export const services = {
   analytics: { contracts: [AnalyticsService], url: 'analyticsUrl', isNeeded: false },
   operations: { contracts: [OperationsService], url: 'operationsUrl', isNeeded: false },
 } as const satisfies Record<string, BehindTheGateway>;
-
-/** The contracts of all events. */
-export const eventFiles = [
-  file_causeway_orders_v1_events,
-  file_causeway_inventory_v1_events,
-  file_causeway_fulfilment_v1_events,
-  file_causeway_payments_v1_events,
-  file_causeway_shipping_v1_events,
-  file_causeway_notifications_v1_events,
-  file_causeway_public_v1_events,
-  file_causeway_operations_v1_events,
-];
-
-/** What may stand in an order's history: JSON needs to know the types. */
-export const eventRegistry = createRegistry(...eventFiles);
 
 export type ServiceName = keyof typeof services;
 

@@ -90,7 +90,7 @@ describe('the operator tool', () => {
     const { status, stdout } = await causeway(['--help']);
 
     expect(status).toBe(0);
-    for (const command of ['token', 'erase-customer']) expect(stdout).toContain(command);
+    for (const command of ['token', 'erase-customer', 'dead-letters', 'fulfilments']) expect(stdout).toContain(command);
   });
 
   test.each([[['tokn']], [[]]])('does not do what it does not know, and shows what it does: %j', async (words) => {

@@ -5,7 +5,7 @@ import type {
   GetDeadLetterResponse,
   ParkedKey,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { eventRegistry } from '../services.ts';
+import { eventRegistry } from '../event-registry.ts';
 import { properties, shortType, table, time } from './printing.ts';
 
 export function parkedTable(keys: readonly ParkedKey[]): string {

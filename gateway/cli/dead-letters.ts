@@ -64,7 +64,7 @@ export function deadLettersCommand(): Command {
     .option('--request-id <id>', 'of a discard that did not come to its end: goes on with it')
     .action((options: DiscardOptions) => discard(options));
 
-  const consumer = '--consumer payments-authorize-on-payment-requested';
+  const consumer = '--consumer payments-authorize-payment-on-payment-requested';
   const examples: Record<string, string[]> = {
     list: ['', `${consumer} --reason ATTEMPTS_EXHAUSTED`, '--json'],
     show: ['17', '17 --data > letter.json'],

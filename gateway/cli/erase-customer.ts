@@ -5,11 +5,6 @@ import { masterKey, type PlatformSettings } from '#kit/platform-settings.ts';
 import { StartError } from '#kit/process.ts';
 import { SettingsError } from '#kit/settings.ts';
 
-export const WHAT_ERASING_DOES = `Every key of the customer is destroyed, for ever: the e-mail, name and address in their
-events can then be read by nobody, in no copy of a journal. Their orders stay, without these. Stop the customer's calls first:
-a process that has the key in memory may use it for another minute. Views hold the data in the clear until they are
-built anew, and backups of the keys still open it: see docs/operating.md.`;
-
 /** The server's code for a stream that is not there (nats-server, errors.json). */
 const STREAM_NOT_FOUND = 10059;
 

@@ -5,8 +5,12 @@ import type { Caller } from '#kit/rpc/call.ts';
 import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
 import { deadLettersCommand } from './dead-letters.ts';
-import { eraseCustomer, WHAT_ERASING_DOES } from './erase-customer.ts';
 import { fulfilmentsCommand } from './fulfilments.ts';
+
+const WHAT_ERASING_DOES = `Every key of the customer is destroyed, for ever: the e-mail, name and address in their
+events can then be read by nobody, in no copy of a journal. Their orders stay, without these. Stop the customer's calls first:
+a process that has the key in memory may use it for another minute. Views hold the data in the clear until they are
+built anew, and backups of the keys still open it: see docs/operating.md.`;
 
 const program = new Command('causeway')
   .description("Causeway's operator tool")
@@ -38,6 +42,8 @@ program
   .action(async ({ subject, yes }: { subject: string; yes: boolean }) => {
     const settings = readSettings(platformSettings, process.env);
     if (yes) {
+      // Its broker's client takes longer to load than everything else here.
+      const { eraseCustomer } = await import('./erase-customer.ts');
       process.stdout.write(`${await eraseCustomer(subject, settings)}\n`);
       return;
     }

@@ -7,7 +7,7 @@ import {
   ReplayDeadLettersResponseSchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { SettingsError } from '#kit/settings.ts';
-import { eventRegistry } from '../services.ts';
+import { eventRegistry } from '../event-registry.ts';
 import { type Chosen, filterOf } from './choosing.ts';
 import { asOperator, type CallingOptions } from './operations-client.ts';
 import { asJson, print, table, tell } from './printing.ts';
