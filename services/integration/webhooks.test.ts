@@ -53,7 +53,8 @@ describe('an endpoint', () => {
   });
 
   test('has its secret nowhere in the clear: in no message, no document, no line of the log', async () => {
-    const { secret } = await service.call(createEndpoint, { url, requestId: randomUUID() });
+    const { secret, position } = await service.call(createEndpoint, { url, requestId: randomUUID() });
+    await service.call(listEndpoints, { atLeast: position === undefined ? [] : [position] });
     const bytes = Buffer.from(secret.replace('whsec_', ''), 'base64');
     const forms = [secret, secret.slice(6), bytes.toString('hex'), Buffer.from(secret).toString('base64').slice(0, -4)];
     const { manager } = service.parts.broker;
@@ -376,12 +377,34 @@ describe('an endpoint that does not answer', () => {
   });
 });
 
-test('in production an endpoint is https, and on the public internet', async () => {
-  const settings = { environment: 'production', webhookPrivateTargets: undefined } as const;
-  const own = await running(await servers(), { settings });
-  for (const url of ['http://shop.example/', 'https://127.0.0.1/', 'https://[::1]/', 'https://localhost/']) {
-    await expect(own.call(createEndpoint, { url })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-  }
-  const { endpointId } = await own.call(createEndpoint, { url: 'https://93.184.215.14/' });
-  expect(endpointId).not.toBe('');
+describe('in production', () => {
+  let own: Running;
+  const url = 'https://93.184.215.14/hooks';
+
+  beforeAll(async () => {
+    const settings = { environment: 'production', webhookPrivateTargets: undefined } as const;
+    own = await running(await servers(), { settings });
+  });
+
+  test('an endpoint is https, and on the public internet', async () => {
+    for (const wrong of ['http://shop.example/', 'https://127.0.0.1/', 'https://[::1]/', 'https://localhost/']) {
+      await expect(own.call(createEndpoint, { url: wrong })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    expect((await own.call(createEndpoint, { url })).secret).not.toBe('');
+  });
+
+  test('fifty endpoints are enabled at most, and who made one is answered again all the same', async () => {
+    const requestId = randomUUID();
+    const { endpointId } = await own.call(createEndpoint, { url, requestId });
+    const enabled = async () => (await own.call(listEndpoints, {})).endpoints.filter((each) => each.enabled).length;
+    const refused = { code: 'FAILED_PRECONDITION', details: { reason: 'TOO_MANY_ENDPOINTS' } };
+    await expect.poll(enabled).toBe(2);
+    for (let count = 2; count < 50; count++) await own.call(createEndpoint, { url });
+    await expect(own.call(createEndpoint, { url })).rejects.toMatchObject(refused);
+    expect(await own.call(createEndpoint, { url, requestId })).toMatchObject({ endpointId });
+
+    await own.call(setEndpointEnabled, { endpointId, enabled: false });
+    await own.call(createEndpoint, { url });
+    await expect(own.call(setEndpointEnabled, { endpointId, enabled: true })).rejects.toMatchObject(refused);
+  });
 });
