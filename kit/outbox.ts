@@ -155,8 +155,11 @@ export class Outbox<Document extends WithOutbox> {
       let expectedSequence = previous;
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
         try {
-          const { sequence } = await journal.append(this.#append(key, entry, expectedSequence));
-          return Math.max(sequence, previous);
+          // A later version follows something: where it is not known what, that is looked for first.
+          if (expectedSequence > 0 || entry.version === 1) {
+            const { sequence } = await journal.append(this.#append(key, entry, expectedSequence));
+            return Math.max(sequence, previous);
+          }
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
         }
@@ -175,7 +178,9 @@ export class Outbox<Document extends WithOutbox> {
   #append(key: string, entry: OutboxEntry, expectedSequence: number): Append {
     const { id, data, ...context } = entry;
     const source = this.#parts.journal.declaration.service;
-    const headers = eventHeaders({ ...context, id, source, key, ...traceHeaders() });
+    const trace = traceHeaders();
+    // Where nothing is traced here, the trace is passed on as it came.
+    const headers = eventHeaders({ ...context, id, source, key, ...(trace.traceparent === '' ? {} : trace) });
     return { subject: this.#subject(key), data: data.value(), headers, id, expectedSequence };
   }
 

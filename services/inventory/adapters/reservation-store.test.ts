@@ -144,82 +144,110 @@ async function recover(world: World, orders: Orders): Promise<void> {
 
 const scripts: CommandType[][] = [['Reserve'], ['Reserve', 'Release'], ['Reserve', 'Commit'], ['Release', 'Reserve']];
 
-describe('a process that dies', () => {
-  test.each(scripts.map((commands) => ({ commands, asked: commands.join(', then ') })))(
-    'between any two calls loses nothing and does nothing twice, asked to $asked',
-    async ({ commands }) => {
-      const world = await openWorld();
-      let isThrough = false;
-      for (let dieAt = 0; !isThrough; dieAt++) {
-        const [one, other] = [`one-${dieAt}`, `other-${dieAt}`];
-        await Promise.all([world.add(one, 1, 3), world.add(other, 1, 3)]);
-        const stocked = new Map([
-          [one, 3],
-          [other, 3],
-        ]);
-        const lines = [
-          { sku: one, quantity: 2 },
-          { sku: other, quantity: 3 },
-        ];
-        const orders = new Map([[randomUUID(), { lines, commands }]]);
-        const steps = new Steps();
-        await steps.run(carryOut(world.process('dying', steps, 1), orders), () => ({
-          index: 0,
-          dies: steps.taken === dieAt,
-        }));
-        isThrough = steps.taken < dieAt;
-        await recover(world, orders);
-        await expectConserved(world, orders, stocked);
-      }
-    },
-  );
-});
+/** An item of one run. */
+function sku(name: string, index: number): string {
+  return `${name}-${index}`;
+}
 
-describe('a process that sleeps between any two calls, while another does it all, does nothing twice', () => {
-  // Whether there is enough for both orders, whether more comes in at the end, and whether items are swept.
-  const whiles = [
-    { stock: 3, sweeps: true },
-    { stock: 3, sweeps: false },
-    { stock: 2, sweeps: false },
-  ];
-  const cases = scripts.flatMap((commands) => whiles.map((each) => ({ ...each, commands })));
+describe('a process that dies between any two calls loses nothing, and nothing is done twice', () => {
+  // Somebody else may take a piece between the two lines: then the first line is to be put back.
+  const cases = scripts.flatMap((commands) => [undefined, 4].map((interruptedAt) => ({ commands, interruptedAt })));
 
-  test.each(cases)('of $stock pieces, asked to $commands; sweeps: $sweeps', async ({ commands, stock, sweeps }) => {
+  test.each(cases)('asked to $commands, interrupted at step $interruptedAt', async ({ commands, interruptedAt }) => {
     const world = await openWorld();
     let isThrough = false;
-    for (let sleepAt = 0; !isThrough; sleepAt++) {
-      const [one, other] = [`one-${sleepAt}`, `other-${sleepAt}`];
-      await Promise.all([world.add(one, 1, stock), world.add(other, 1, 3)]);
+    for (let dieAt = interruptedAt ?? 0; !isThrough; dieAt++) {
+      const [one, other] = [sku('one', dieAt), sku('other', dieAt)];
+      await Promise.all([world.add(one, 1, 3), world.add(other, 1, 3)]);
       const lines = [
         { sku: one, quantity: 2 },
-        { sku: other, quantity: 1 },
+        { sku: other, quantity: 3 },
       ];
       const orders = new Map([[randomUUID(), { lines, commands }]]);
-      const before = new Map([[randomUUID(), { lines: [{ sku: one, quantity: 1 }], commands: ['Reserve' as const] }]]);
+      const others: Orders = new Map(
+        interruptedAt === undefined
+          ? []
+          : [[randomUUID(), { lines: [{ sku: other, quantity: 1 }], commands: ['Reserve' as const] }]],
+      );
       const steps = new Steps();
-      const awake = world.process('awake', steps, sweeps ? 2 : 100);
-      const wholly = async () => {
-        await carryOut(awake, before);
-        await carryOut(awake, orders);
-        await awake.stock.add(one, 2, 2);
-        if (sweeps) for (const sku of [one, other]) await awake.store.sweep(sku);
-      };
-      const sleeping = carryOut(world.process('sleeping', steps, 100), orders);
-      await steps.run(Promise.all([sleeping, wholly()]), (processes) => {
-        const index = processes.indexOf(steps.taken < sleepAt ? 'sleeping' : 'awake');
-        return { index: Math.max(index, 0) };
+      let taken = 0;
+      const programs = [
+        carryOut(world.process('dying', steps, 1), orders),
+        carryOut(world.process('other', steps, 1), others),
+      ];
+      await steps.run(Promise.allSettled(programs), (processes) => {
+        const isOthers = taken >= (interruptedAt ?? 0) && processes.includes('other');
+        const dies = !isOthers && taken === dieAt;
+        if (!isOthers && !dies) taken++;
+        return { index: processes.indexOf(isOthers ? 'other' : 'dying'), dies };
       });
-      await sleeping;
-      isThrough = steps.taken < sleepAt;
-      const all = new Map([...orders, ...before]);
+      isThrough = taken < dieAt;
+      const all = new Map([...orders, ...others]);
       await recover(world, all);
       const stocked = new Map([
-        [one, stock + 2],
+        [one, 3],
         [other, 3],
       ]);
       await expectConserved(world, all, stocked);
     }
   });
+});
+
+describe('a process that sleeps between any two calls, while another goes on, does nothing twice', () => {
+  /** Pieces there are; how far somebody has come who died before; whether the other does the same order; and sweeps. */
+  const whiles = [
+    { stock: 3, begun: 0, doesItToo: true, sweeps: true },
+    { stock: 3, begun: 0, doesItToo: true, sweeps: false },
+    { stock: 2, begun: 0, doesItToo: true, sweeps: false },
+    { stock: 2, begun: 0, doesItToo: false, sweeps: false },
+    { stock: 3, begun: 3, doesItToo: true, sweeps: true },
+  ];
+  const cases = scripts.flatMap((commands) => whiles.map((each) => ({ ...each, commands })));
+
+  test.each(cases)(
+    'asked to $commands of $stock, begun to step $begun; the other does it too: $doesItToo, sweeps: $sweeps',
+    async ({ commands, stock, begun, doesItToo, sweeps }) => {
+      const world = await openWorld();
+      let isThrough = false;
+      for (let sleepAt = 0; !isThrough; sleepAt++) {
+        const [one, other] = [sku('one', sleepAt), sku('other', sleepAt)];
+        await Promise.all([world.add(one, 1, stock), world.add(other, 1, 3)]);
+        const lines = [
+          { sku: one, quantity: 2 },
+          { sku: other, quantity: 1 },
+        ];
+        const orders = new Map([[randomUUID(), { lines, commands }]]);
+        const others = new Map([
+          [randomUUID(), { lines: [{ sku: one, quantity: 1 }], commands: ['Reserve' as const] }],
+        ]);
+        const past = new Steps();
+        const before = carryOut(world.process('dead', past, 100), begun === 0 ? new Map() : orders);
+        await past.run(before, () => ({ index: 0, dies: past.taken === begun }));
+        const steps = new Steps();
+        const awake = world.process('awake', steps, sweeps ? 2 : 100);
+        const wholly = async () => {
+          await carryOut(awake, others);
+          if (doesItToo) await carryOut(awake, orders);
+          await awake.stock.add(one, 2, 2);
+          if (sweeps) for (const each of [one, other]) await awake.store.sweep(each);
+        };
+        const sleeping = carryOut(world.process('sleeping', steps, 100), orders);
+        await steps.run(Promise.all([sleeping, wholly()]), (processes) => {
+          const index = processes.indexOf(steps.taken < sleepAt ? 'sleeping' : 'awake');
+          return { index: Math.max(index, 0) };
+        });
+        await sleeping;
+        isThrough = steps.taken < sleepAt;
+        const all = new Map([...orders, ...others]);
+        await recover(world, all);
+        const stocked = new Map([
+          [one, stock + 2],
+          [other, 3],
+        ]);
+        await expectConserved(world, all, stocked);
+      }
+    },
+  );
 });
 
 test('whoever does what when, and dies where: stock is conserved, and each order has one outcome', async () => {
