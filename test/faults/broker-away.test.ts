@@ -22,7 +22,7 @@ import {
   readiness,
   timedRefusal,
 } from '../clients.ts';
-import { testPlatform } from '../platform.ts';
+import { nothingFollows, testPlatform } from '../platform.ts';
 
 const nats = await ownNats({ syncAlways: true });
 // Where the platform finds its broker: a bad network can be had here without ending the broker itself.
@@ -31,7 +31,7 @@ atTheEnd(() => proxy.close());
 const masterKey = Buffer.alloc(32, 7).toString('hex');
 const platform = await testPlatform({
   nats: { ...nats, url: proxy.url },
-  environment: { PERSONAL_DATA_KEY: masterKey },
+  environment: { ...nothingFollows, PERSONAL_DATA_KEY: masterKey },
 });
 const both = await clients(platform, 'alice');
 const operators = await clients(platform, 'olga', 'operator');

@@ -13,7 +13,7 @@ import {
   latestOf,
   ordersOf,
 } from '../clients.ts';
-import { bearer, platformProcess } from '../platform.ts';
+import { bearer, nothingFollows, platformProcess } from '../platform.ts';
 
 const { placeOrder, cancelOrder } = OrderService.method;
 const unlimited = { RATE_LIMIT: '0' };
@@ -22,7 +22,12 @@ test('after kill -9 between publish and reply the same requests get their answer
   const nats = await ownNats({ syncAlways: true });
   const proxy = await startProxy(nats.url);
   atTheEnd(() => proxy.close());
-  const platform = await platformProcess({ ...unlimited, NATS_URL: proxy.url, MONGODB_URI: sharedMongoUri() });
+  const platform = await platformProcess({
+    ...nothingFollows,
+    ...unlimited,
+    NATS_URL: proxy.url,
+    MONGODB_URI: sharedMongoUri(),
+  });
   const client = await grpcAs(platform, 'alice');
   const alice = ordersOf(client);
   const orders = [
@@ -64,7 +69,7 @@ test('after kill -9 between publish and reply the same requests get their answer
 });
 
 test('after three times kill -9 under 40 clients every acknowledged order is there, and each is there once', async () => {
-  const platform = await platformProcess(unlimited);
+  const platform = await platformProcess({ ...nothingFollows, ...unlimited });
   const authorization = await bearer('alice');
   const clients = [await grpcAs(platform, 'alice'), connectClient(platform, authorization)];
   const load: Load = { acknowledged: [], repeated: 0 };
@@ -106,7 +111,7 @@ test('after three times kill -9 under 40 clients every acknowledged order is the
 });
 
 test('Ctrl-C under load ends within 10 s, and loses nothing that was acknowledged', async () => {
-  const platform = await platformProcess(unlimited);
+  const platform = await platformProcess({ ...nothingFollows, ...unlimited });
   const client = await grpcAs(platform, 'alice');
   const alice = ordersOf(client);
   const { orderId } = await alice.place();

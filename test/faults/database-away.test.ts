@@ -3,10 +3,10 @@ import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_p
 import { OrderService, type PlaceOrderResponse } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { ownMongodb } from '#kit/testing/servers.ts';
 import { all, type Client, clients, grpcAs, latestOf, ordersOf, readiness, timedRefusal } from '../clients.ts';
-import { testPlatform } from '../platform.ts';
+import { nothingFollows, testPlatform } from '../platform.ts';
 
 const mongodb = await ownMongodb();
-const platform = await testPlatform({ mongodbUri: mongodb.url });
+const platform = await testPlatform({ mongodbUri: mongodb.url, environment: nothingFollows });
 const both = await clients(platform, 'alice');
 const alice = ordersOf(await grpcAs(platform, 'alice'));
 const { getOrder, getOrderHistory, listOrders, watchOrder } = OrderService.method;

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { grpcAs, ordersOf, readiness } from '../clients.ts';
-import { platformProcess } from '../platform.ts';
+import { nothingFollows, platformProcess } from '../platform.ts';
 
 /** The embedded server of a data directory whose command has this word, by its process. */
 function serverOf(platform: { data: string }, word: string): number {
@@ -13,7 +13,7 @@ function serverOf(platform: { data: string }, word: string): number {
 }
 
 test.each(['nats-server', 'mongo'])('%s that ends by itself is started again, and nothing is lost', async (word) => {
-  const platform = await platformProcess();
+  const platform = await platformProcess(nothingFollows);
   const alice = ordersOf(await grpcAs(platform, 'alice'));
   const before = await alice.place();
 

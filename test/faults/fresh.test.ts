@@ -4,12 +4,12 @@ import { expect, test } from 'vitest';
 import { atTheEnd, ownDirectory } from '#kit/testing/servers.ts';
 import { fetchClient } from '../interop/fetch-client.ts';
 import { orderRequest, refusal } from '../interop/order-client.ts';
-import { bearer, platformProcess } from '../platform.ts';
+import { bearer, nothingFollows, platformProcess } from '../platform.ts';
 
 test('--fresh takes nothing from a platform that runs, and throws away what one that was killed has left', async () => {
   const directory = await ownDirectory();
   const ada = await bearer('ada');
-  const running = await platformProcess({ CAUSEWAY_DATA: directory });
+  const running = await platformProcess({ ...nothingFollows, CAUSEWAY_DATA: directory });
   const request = orderRequest();
   const placed = await fetchClient(running.http, ada).place(request);
 
@@ -21,12 +21,12 @@ test('--fresh takes nothing from a platform that runs, and throws away what one 
 
   await running.kill();
   // Its servers may still be there, and write.
-  const fresh = await platformProcess({ CAUSEWAY_DATA: directory }, ['--fresh']);
+  const fresh = await platformProcess({ ...nothingFollows, CAUSEWAY_DATA: directory }, ['--fresh']);
   expect(await refusal(fetchClient(fresh.http, ada).read(request.orderId))).toMatchObject({ code: 'NOT_FOUND' });
   const again = await fetchClient(fresh.http, ada).place(request);
 
   await fresh.kill();
-  const kept = await platformProcess({ CAUSEWAY_DATA: directory });
+  const kept = await platformProcess({ ...nothingFollows, CAUSEWAY_DATA: directory });
   expect(await fetchClient(kept.http, ada).place(request)).toEqual(again);
 });
 

@@ -5,12 +5,12 @@ import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { startProxy } from '#kit/testing/proxy.ts';
 import { atTheEnd, ownNats } from '#kit/testing/servers.ts';
 import { anOrder, type Client, clients, eventsByOrder, grpcAs, ordersOf } from '../clients.ts';
-import { testPlatform } from '../platform.ts';
+import { nothingFollows, testPlatform } from '../platform.ts';
 
 const nats = await ownNats({ syncAlways: true });
 const proxy = await startProxy(nats.url);
 atTheEnd(() => proxy.close());
-const platform = await testPlatform({ nats: { ...nats, url: proxy.url } });
+const platform = await testPlatform({ nats: { ...nats, url: proxy.url }, environment: nothingFollows });
 const both = await clients(platform, 'alice');
 const alice = ordersOf(await grpcAs(platform, 'alice'));
 const { placeOrder, getOrder } = OrderService.method;

@@ -3,10 +3,10 @@ import { connect, type Settings } from 'node:http2';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { all, connectClient, grpcAs, ordersOf, type Refused, refusal } from '../clients.ts';
-import { bearer, testPlatform } from '../platform.ts';
+import { bearer, nothingFollows, testPlatform } from '../platform.ts';
 
 const PER_SECOND = 5;
-const platform = await testPlatform({ environment: { RATE_LIMIT: String(PER_SECOND) } });
+const platform = await testPlatform({ environment: { ...nothingFollows, RATE_LIMIT: String(PER_SECOND) } });
 const { listItems } = InventoryService.method;
 
 describe(`with RATE_LIMIT=${PER_SECOND}`, () => {
@@ -48,7 +48,7 @@ describe(`with RATE_LIMIT=${PER_SECOND}`, () => {
 
 describe('of streams', () => {
   test('a caller has 64 open at both doors together; one more is refused until it gives one up', async () => {
-    const { grpc, http } = await testPlatform();
+    const { grpc, http } = await testPlatform({ environment: nothingFollows });
     const doors = { grpc, http };
     const eve = [await grpcAs(doors, 'eve'), connectClient(doors, await bearer('eve'))].map(ordersOf);
     const { orderId } = await ordersOf(await grpcAs(doors, 'eve')).place();

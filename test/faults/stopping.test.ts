@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { PlaceOrderResponse } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { clients, ordersOf, Refused } from '../clients.ts';
-import { testPlatform } from '../platform.ts';
+import { nothingFollows, testPlatform } from '../platform.ts';
 
 test('a platform that stops ends watchers with UNAVAILABLE, at both doors, and finishes the calls it has', async () => {
-  const platform = await testPlatform();
+  const platform = await testPlatform({ environment: nothingFollows });
   const both = await clients(platform, 'alice');
   const [first] = both;
   if (first === undefined) throw new Error('there is no client');
@@ -41,7 +41,11 @@ test('a platform that stops ends watchers with UNAVAILABLE, at both doors, and f
     if (error instanceof Refused) expect(error.code).toBe('UNAVAILABLE');
     else expect(error).toBeInstanceOf(TypeError);
   }
-  const again = await testPlatform({ nats: platform.nats, mongodbUri: platform.mongodbUri });
+  const again = await testPlatform({
+    nats: platform.nats,
+    mongodbUri: platform.mongodbUri,
+    environment: nothingFollows,
+  });
   const alice = ordersOf((await clients(again, 'alice'))[0] as typeof first);
   for (const { orderId: id, position } of acknowledged) {
     expect(await alice.get(id, position)).toMatchObject({ version: 1n });
