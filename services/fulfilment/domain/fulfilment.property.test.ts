@@ -315,7 +315,7 @@ test('whatever the others say, and in whatever order, it ends, and its end is tr
         expect(['CaptureRefused', 'VoidRefused']).toContain(status);
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 2_000 },
   );
 });
 

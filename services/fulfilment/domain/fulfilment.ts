@@ -3,7 +3,7 @@ import type { Decider } from '#kit/decider.ts';
 type Money = { currencyCode: string; units: bigint; nanos: number };
 
 /** As google.protobuf.Timestamp. */
-export type Instant = { seconds: bigint; nanos: number };
+type Instant = { seconds: bigint; nanos: number };
 
 type Line = { sku: string; quantity: number };
 
