@@ -26,7 +26,10 @@ module.exports = {
       name: 'adapters-are-wired-at-the-root',
       comment: 'Only the composition root, adapters themselves and tests import adapters.',
       severity: 'error',
-      from: { path: '^services/([^/]+)/', pathNot: ['^services/[^/]+/(adapters/|[^/]+[.]ts$)', '[.]test[.]ts$'] },
+      from: {
+        path: '^services/([^/]+)/',
+        pathNot: ['^services/[^/]+/((adapters|testing)/|[^/]+[.]ts$)', '[.]test[.]ts$'],
+      },
       to: { path: '^services/$1/adapters/' },
     },
     {
@@ -53,8 +56,11 @@ module.exports = {
     {
       name: 'nothing-imports-tests',
       severity: 'error',
-      from: { path: '^(kit|services|gateway)/', pathNot: ['[.]test[.]ts$', '^kit/testing/'] },
-      to: { path: ['^test/', '^kit/testing/'] },
+      from: {
+        path: '^(kit|services|gateway)/',
+        pathNot: ['[.]test[.]ts$', '^kit/testing/', '^services/[^/]+/testing/'],
+      },
+      to: { path: ['^test/', '^kit/testing/', '^services/[^/]+/testing/'] },
     },
     {
       name: 'no-circles',

@@ -53,6 +53,7 @@ test.each([
   ['kit/thing.ts', 'gen/causeway/orders/v1/thing.ts', 'kit-knows-no-service'],
   ['gateway/gateway.ts', 'services/orders/domain/order.ts', 'gateway-uses-composition-roots-only'],
   ['kit/thing.ts', 'kit/testing/thing.ts', 'nothing-imports-tests'],
+  ['services/orders/orders.ts', 'services/orders/testing/thing.ts', 'nothing-imports-tests'],
 ])('%s must not import %s', (from, to, rule) => {
   expect(broken(from, to)).toContain(rule);
 });

@@ -7,6 +7,7 @@ import { file_causeway_orders_v1_events } from '#gen/causeway/orders/v1/events_p
 import { file_causeway_payments_v1_events } from '#gen/causeway/payments/v1/events_pb.js';
 import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_pb.js';
 import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
+import { file_causeway_webhooks_v1_events } from '#gen/causeway/webhooks/v1/events_pb.js';
 
 /** Every event type of every service: what a dead letter may say. */
 export const knownEvents = createRegistry(
@@ -18,4 +19,5 @@ export const knownEvents = createRegistry(
   file_causeway_notifications_v1_events,
   file_causeway_public_v1_events,
   file_causeway_operations_v1_events,
+  file_causeway_webhooks_v1_events,
 );
