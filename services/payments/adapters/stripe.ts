@@ -197,8 +197,8 @@ export class StripeProvider implements PaymentProvider {
 
   /**
    * A change of an intent, asked for under a key. Where that fails the intent itself says what became of it; Stripe would
-   * answer the key with the same failure for a day, so what is still to be made is asked for without one. The intent's
-   * state keeps that from counting twice.
+   * answer the key with the same failure for a day, so what is still to be made is asked for under a new one, which the
+   * SDK makes up. The intent's state keeps that from counting twice.
    */
   async #moved(
     id: string,
