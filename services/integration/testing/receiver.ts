@@ -6,7 +6,7 @@ import { Webhook } from 'standardwebhooks';
 import { atTheEnd } from '#kit/testing/servers.ts';
 
 /** A request as a receiver sees it. */
-export type Received = {
+type Received = {
   /** Header webhook-id. */
   id: string;
   body: string;
