@@ -10,6 +10,7 @@ import { loadGenerator } from './load.ts';
 import { accepting, following, fulfilling } from './measures/fulfilling.ts';
 import { growth } from './measures/growth.ts';
 import { placing, placingAgainstEcho } from './measures/placing.ts';
+import { reserving } from './measures/reserving.ts';
 import { startup } from './measures/startup.ts';
 import { visible } from './measures/visible.ts';
 
@@ -32,6 +33,7 @@ const measurements: readonly Measurement[] = [
   fulfilling,
   following,
   accepting,
+  reserving,
 ];
 
 await runProcess(async (started) => {

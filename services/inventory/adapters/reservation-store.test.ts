@@ -194,7 +194,10 @@ describe('a process that dies between any two calls loses nothing, and nothing i
 });
 
 describe('a process that sleeps between any two calls, while another goes on, does nothing twice', () => {
-  /** Pieces there are; how far somebody has come who died before; whether the other does the same order; and sweeps. */
+  /**
+   * Pieces there are; how far somebody has come who died before; whether the other does the same order, and more pieces
+   * come in then, and whether it sweeps.
+   */
   const whiles = [
     { stock: 3, begun: 0, doesItToo: true, sweeps: true },
     { stock: 3, begun: 0, doesItToo: true, sweeps: false },
@@ -211,6 +214,7 @@ describe('a process that sleeps between any two calls, while another goes on, do
       let isThrough = false;
       for (let sleepAt = 0; !isThrough; sleepAt++) {
         const [one, other] = [sku('one', sleepAt), sku('other', sleepAt)];
+        const added = doesItToo ? 2 : 0;
         await Promise.all([world.add(one, 1, stock), world.add(other, 1, 3)]);
         const lines = [
           { sku: one, quantity: 2 },
@@ -228,7 +232,7 @@ describe('a process that sleeps between any two calls, while another goes on, do
         const wholly = async () => {
           await carryOut(awake, others);
           if (doesItToo) await carryOut(awake, orders);
-          await awake.stock.add(one, 2, 2);
+          await awake.stock.add(one, 2, added);
           if (sweeps) for (const each of [one, other]) await awake.store.sweep(each);
         };
         const sleeping = carryOut(world.process('sleeping', steps, 100), orders);
@@ -241,7 +245,7 @@ describe('a process that sleeps between any two calls, while another goes on, do
         const all = new Map([...orders, ...others]);
         await recover(world, all);
         const stocked = new Map([
-          [one, stock + 2],
+          [one, stock + added],
           [other, 3],
         ]);
         await expectConserved(world, all, stocked);
