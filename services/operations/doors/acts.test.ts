@@ -16,6 +16,9 @@ const consumer = 'shop-greet';
 /** Ends everything, as a crash does: nothing behind it is carried out. */
 class Crash extends Error {}
 
+/** Fails each time. */
+const REFUSED = 99;
+
 /** A broker and consumers in memory. At the n-th step the process dies, before or after the step is done. */
 function world(letters: Record<string, number[]>, crash: { at: number; before: boolean } = { at: 0, before: true }) {
   const parked = new Map(Object.entries(letters));
@@ -24,6 +27,7 @@ function world(letters: Record<string, number[]>, crash: { at: number; before: b
   const events: Message[] = [];
   let state: Act = act.initialState;
   let steps = 0;
+  let refusals = 0;
 
   async function step<Result>(carryOut: () => Result): Promise<Result> {
     const isLast = ++steps === crash.at;
@@ -52,9 +56,11 @@ function world(letters: Record<string, number[]>, crash: { at: number; before: b
         const row = parked.get(key) ?? [];
         if (row.length === 0) throw new CallError('NOT_FOUND', 'nothing is parked there');
         if (first !== undefined && first !== row[0]) throw new CallError('FAILED_PRECONDITION', 'another is first');
-        handled.push(...row.map((sequence, index) => `${sequence}${edited && index === 0 ? ' edited' : ''}`));
-        parked.set(key, []);
-        return { handled: row.length, remaining: 0, error: '' };
+        const refused = row.indexOf(REFUSED);
+        const done = row.splice(0, refused === -1 ? row.length : refused);
+        handled.push(...done.map((sequence, index) => `${sequence}${edited && index === 0 ? ' edited' : ''}`));
+        if (refused !== -1) refusals++;
+        return { handled: done.length, remaining: row.length, error: refused === -1 ? '' : 'refused again' };
       }),
     discard: ({ key }, { firstOnly, first }) =>
       step(() => {
@@ -85,7 +91,7 @@ function world(letters: Record<string, number[]>, crash: { at: number; before: b
     record: async () => [...events],
     logger: silent,
   };
-  return { parts, desk, handled, discarded, events, steps: () => steps };
+  return { parts, desk, handled, discarded, events, steps: () => steps, refusals: () => refusals };
 }
 
 type World = ReturnType<typeof world>;
@@ -125,13 +131,13 @@ const moments = (steps: number) =>
 
 describe('a process that dies at any moment of', () => {
   test('a replay: every message is handled once, and the answer is the same as without', async () => {
-    const letters = { a: [1, 4], b: [2], c: [3, 5, 6] };
+    const letters = { a: [1, 4], b: [2, REFUSED], c: [3, 5, 6] };
     const undisturbed = world(structuredClone(letters));
     const answer = await untilAnswered(undisturbed, (acts) => replayAll(acts, undisturbed));
-    expect(answer.map(({ key, handled }) => [key, handled])).toEqual([
-      ['a', 2],
-      ['b', 1],
-      ['c', 3],
+    expect(answer.map(({ key, handled, remaining }) => [key, handled, remaining])).toEqual([
+      ['a', 2, 0],
+      ['b', 1, 1],
+      ['c', 3, 0],
     ]);
 
     for (const crash of moments(undisturbed.steps())) {
@@ -146,14 +152,15 @@ describe('a process that dies at any moment of', () => {
   });
 
   test('a replay with an edit: the edit is made once, and on no other message', async () => {
-    const letters = { a: [1, 4] };
+    const letters = { a: [1, 4, REFUSED] };
     const edit = { sequence: 1, data: Buffer.from('edited') };
     const undisturbed = world(structuredClone(letters));
     await untilAnswered(undisturbed, (acts) => replayAll(acts, undisturbed, edit));
 
     for (const crash of moments(undisturbed.steps())) {
       const disturbed = world(structuredClone(letters), crash);
-      await untilAnswered(disturbed, (acts) => replayAll(acts, disturbed, edit));
+      const [outcome] = await untilAnswered(disturbed, (acts) => replayAll(acts, disturbed, edit));
+      expect(outcome, JSON.stringify(crash)).toMatchObject({ handled: 2, remaining: 1, error: 'refused again' });
       expect(disturbed.handled, JSON.stringify(crash)).toEqual(['1 edited', '4']);
     }
   });
@@ -174,6 +181,28 @@ describe('a process that dies at any moment of', () => {
       }
     },
   );
+});
+
+test('a caller that goes away ends it after the key at work; the same request goes on, and tries no key again', async () => {
+  const left = world({ a: [REFUSED], b: [2], c: [3] });
+  const gone = new AbortController();
+  const leaving: Asked = { ...asked, call: { ...call, signal: gone.signal } };
+
+  const keys: string[] = [];
+  for await (const { outcome } of replay(new Acts(left.parts), left.desk, leaving, async () => undefined)) {
+    keys.push(outcome.key);
+    gone.abort();
+  }
+  expect(keys).toEqual(['a']);
+  expect(left.events.at(-1)).toMatchObject({ interrupted: true });
+
+  const outcomes = await replayAll(new Acts(left.parts), left);
+  expect(outcomes.map(({ key, error }) => [key, error])).toEqual([
+    ['a', 'refused again'],
+    ['b', ''],
+    ['c', ''],
+  ]);
+  expect(left.refusals()).toBe(1);
 });
 
 test('an edit whose message is not the first any more is not made, and that is told', async () => {

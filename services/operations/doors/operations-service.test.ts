@@ -369,8 +369,11 @@ test('an edit of what is personal, of another type, or of more than one key is r
   const sequence = (await parkedOf(greeter))[0]?.first?.sequence ?? 0n;
   const { letter } = await ask(getDeadLetter, { sequence });
   greeter.mend();
-  const asShown = { filter, ...(letter?.data === undefined ? {} : { edited: letter.data }) };
-  expect(await replayed(asShown)).toMatchObject([{ handled: 1, remaining: 0 }]);
+  const asShown = { filter, requestId: randomUUID(), ...(letter?.data === undefined ? {} : { edited: letter.data }) };
+  const answers = await replayed(asShown);
+  expect(answers).toMatchObject([{ handled: 1, remaining: 0 }]);
+  // Its message is gone: what it was edited to is on record.
+  expect(await replayed(asShown)).toEqual(answers);
   expect(greeter.handled).toMatchObject([{ email: 'alice@example.org' }]);
 });
 
