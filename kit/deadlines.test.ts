@@ -150,7 +150,7 @@ test('while something is away it waits, says so, and goes on when that is back',
   isAway = false;
   await expect.poll(() => loans.countDocuments({ due: { $exists: true } } as object), soon).toBe(0);
   expect(new Set(called).size).toBe(100);
-  expect(deadlines.health().ready).toBe(true);
+  await expect.poll(() => deadlines.health().ready, soon).toBe(true);
 });
 
 test('a database that was away is asked again', { timeout: 30_000 }, async () => {
@@ -165,7 +165,7 @@ test('a database that was away is asked again', { timeout: 30_000 }, async () =>
   await mongodb.restart();
 
   await expect.poll(() => called, { interval: 20, timeout: 20_000 }).toContain('late');
-  expect(deadlines.health().ready).toBe(true);
+  await expect.poll(() => deadlines.health().ready, soon).toBe(true);
 });
 
 test('a partition is given up when what is at work is finished, and nothing else of it is begun', async () => {

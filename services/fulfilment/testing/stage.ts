@@ -29,7 +29,6 @@ const eventTypes = new EventTypes(types);
 
 const services = Object.keys(aggregates) as OtherService[];
 const answering = ['inventory', 'payments', 'shipping'] as const;
-type Answering = (typeof answering)[number];
 
 /** How the other services speak: at once and once, or as the tests of faults want it. */
 export type Manners = {
