@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Collection, type Db, type Filter, MongoServerError, type UpdateFilter } from 'mongodb';
+import { Batches } from '#kit/batches.ts';
 import { TransientError } from '#kit/errors.ts';
 import { isMore, type Money, minus } from '../domain/money.ts';
 import type {
@@ -61,6 +62,11 @@ const DUPLICATE_KEY = 11_000;
 /** Others that change the same order at the same moment are few: its authorisation and its void. */
 const MAX_RACES = 10;
 
+type Opening = Omit<SandboxPayment, 'tries'>;
+type Capture = { _id: string; attempt: number };
+
+const batches = { maxItems: 256, keyOf: ({ _id }: { _id: string }) => _id };
+
 /** Another change came between a look and the change that was based on it. */
 class LostRaceError extends Error {}
 
@@ -69,6 +75,11 @@ export class Sandbox implements PaymentProvider {
   readonly name = 'sandbox';
   readonly #payments: Collection<SandboxPayment>;
   readonly #slowMs: number;
+  readonly #openings = new Batches<Opening, SandboxPayment>((openings) => this.#open(openings), batches);
+  readonly #captures = new Batches<Capture, SandboxPayment['status'] | undefined>(
+    (each) => this.#capture(each),
+    batches,
+  );
 
   /** @param db keeps what it has promised, also when it is restarted. */
   constructor(db: Db, { slowMs = SLOW_MS }: { slowMs?: number } = {}) {
@@ -88,30 +99,46 @@ export class Sandbox implements PaymentProvider {
     return authorizationIn(finished ?? (await this.#found(request.orderId)), conduct);
   }
 
-  /** One write, whichever way it goes: what is there already is the answer. */
-  async #opened({ orderId, paymentMethod, amount }: AuthorizationRequest, conduct: Conduct): Promise<SandboxPayment> {
+  #opened({ orderId, paymentMethod, amount }: AuthorizationRequest, conduct: Conduct): Promise<SandboxPayment> {
     const isPending = conduct.isSlow || conduct.neverAnswers || conduct.failsFirst !== undefined;
     const answered = conduct.declines === undefined ? 'authorized' : 'declined';
     const status: SandboxPayment['status'] = isPending ? 'pending' : answered;
-    return this.#racing(async () => {
-      const opening = {
-        $setOnInsert: { ...fresh(), status, paymentMethod, amount: stored(amount) },
-        $inc: { tries: 1 },
-      };
-      const payment = await this.#change({ _id: orderId }, opening, true);
-      if (payment === undefined) throw new LostRaceError();
-      return payment;
-    });
+    return this.#openings.add({ _id: orderId, ...fresh(), status, paymentMethod, amount: stored(amount) });
+  }
+
+  /** What is asked for at the same time is one write; what is there already is looked at, and is the answer. */
+  async #open(openings: readonly Opening[]): Promise<SandboxPayment[]> {
+    const writes = openings.map(({ _id, ...insert }) => ({
+      updateOne: { filter: { _id }, update: { $setOnInsert: insert, $inc: { tries: 1 } }, upsert: true },
+    }));
+    const { upsertedIds } = await this.#payments.bulkWrite(writes, { ordered: false });
+    const others = await this.#look(openings.filter((_, index) => !(index in upsertedIds)));
+    return openings.map((opening) => others.get(opening._id) ?? { ...opening, tries: 1 });
   }
 
   async capture({ orderId }: Authorization, attempt: number): Promise<Captured> {
-    const filter = { _id: orderId, status: 'authorized', ...unlessRefused(CAPTURE_REFUSED, attempt) } as const;
-    if (await this.#change(filter, { $set: { status: 'captured' }, $inc: { charges: 1 } })) {
-      return { result: 'captured' };
-    }
-    const payment = await this.#payments.findOne({ _id: orderId });
-    if (payment?.status === 'captured') return { result: 'captured' };
-    return { result: 'refused', reason: payment?.status === 'authorized' ? 'capture_refused' : 'not_authorized' };
+    const status = await this.#captures.add({ _id: orderId, attempt });
+    if (status === 'captured') return { result: 'captured' };
+    return { result: 'refused', reason: status === 'authorized' ? 'capture_refused' : 'not_authorized' };
+  }
+
+  async #capture(captures: readonly Capture[]): Promise<(SandboxPayment['status'] | undefined)[]> {
+    const writes = captures.map(({ _id, attempt }) => ({
+      updateOne: {
+        filter: { _id, status: 'authorized' as const, ...unlessRefused(CAPTURE_REFUSED, attempt) },
+        update: { $set: { status: 'captured' as const }, $inc: { charges: 1 } },
+      },
+    }));
+    const { matchedCount } = await this.#payments.bulkWrite(writes, { ordered: false });
+    if (matchedCount === captures.length) return captures.map(() => 'captured');
+    const found = await this.#look(captures);
+    return captures.map(({ _id }) => found.get(_id)?.status);
+  }
+
+  async #look(asked: readonly { _id: string }[]): Promise<Map<string, SandboxPayment>> {
+    if (asked.length === 0) return new Map();
+    const found = await this.#payments.find({ _id: { $in: asked.map(({ _id }) => _id) } }).toArray();
+    return new Map(found.map((payment) => [payment._id, payment]));
   }
 
   async void(what: Authorization | AuthorizationRequest, attempt: number): Promise<Voided> {
