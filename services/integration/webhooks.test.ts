@@ -331,7 +331,7 @@ describe('whatever dies, a delivery', () => {
 describe('an endpoint that does not answer', () => {
   test('holds none of the others up while it hangs: it never has all of a partition’s lanes', async () => {
     const consumer = { ...quick.consumer, maxKeys: 2, drainMs: 100 };
-    const options = { consumer, traffic: { ...quick.traffic, calls: 1 }, timeoutMs: 60_000 };
+    const options = { consumer, traffic: { ...quick.traffic, callsWhenWell: 1 }, timeoutMs: 60_000 };
     const own = await running(await servers(), { options });
     const [hanging, good] = [await startReceiver(() => {}), await startReceiver()];
     for (const receiver of [hanging, good]) await own.add(receiver);
@@ -354,7 +354,7 @@ describe('an endpoint that does not answer', () => {
 
   test('and is down has only some wait for it: others are given up at once, and can be replayed', async () => {
     const slowly = { minMs: 60_000, maxMs: 120_000 };
-    const traffic = { calls: 8, failuresUntilDown: 2, waitingWhenDown: 2 };
+    const traffic = { ...quick.traffic, failuresUntilDown: 2, waitingWhenDown: 2 };
     const options = { ...quick, consumer: { ...quick.consumer, maxAttempts: 9, backoff: slowly }, traffic };
     const own = await running(await servers(), { options });
     const down = await startReceiver(500);

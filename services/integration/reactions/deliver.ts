@@ -94,7 +94,7 @@ async function attemptOnce(
 
   const { error, durationMs, httpStatus, retryAfterMs } = await call(parts, endpoint, event, signal);
   if (error === '') {
-    traffic.succeeded(endpointId);
+    traffic.succeeded(endpointId, durationMs);
     await note(parts, event, { type: 'DeliverySucceeded', httpStatus, durationMs });
     return traffic.finished(endpointId, deliveryId);
   }

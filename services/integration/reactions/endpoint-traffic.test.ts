@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { BusyError } from '#kit/errors.ts';
 import { EndpointTraffic } from './endpoint-traffic.ts';
 
-const limits = { calls: 2, failuresUntilDown: 3, waitingWhenDown: 2 };
+const limits = { callsWhenWell: 2, callsWhenUnwell: 1, failuresUntilDown: 3, waitingWhenDown: 2 };
 
 function failing(traffic: EndpointTraffic, times: number): void {
   for (let time = 0; time < times; time++) traffic.failed('a');
@@ -18,6 +18,28 @@ test('an endpoint has so many places in a partition, and gives them back; others
   expect(() => traffic.enter('a', 'five', 1)).not.toThrow();
   leave();
   expect(() => traffic.enter('a', 'three', 0)).not.toThrow();
+});
+
+test('an endpoint that fails, or is slow, has fewer places until it answers well', () => {
+  const traffic = new EndpointTraffic(limits);
+  const isFull = () => {
+    const leave = traffic.enter('a', 'one', 0);
+    try {
+      traffic.enter('a', 'two', 0)();
+      return false;
+    } catch {
+      return true;
+    } finally {
+      leave();
+    }
+  };
+  expect(isFull()).toBe(false);
+  traffic.failed('a');
+  expect(isFull()).toBe(true);
+  traffic.succeeded('a', 1_001);
+  expect(isFull()).toBe(true);
+  traffic.succeeded('a', 1_000);
+  expect(isFull()).toBe(false);
 });
 
 test('an endpoint that is down has so many waiting for it, and those go on waiting', () => {
@@ -41,7 +63,7 @@ test('an endpoint that is down takes others once some are finished, and all of t
   expect(traffic.isOverrun('a', 'three')).toBe(false);
   traffic.enter('a', 'three', 0)();
   expect(traffic.isOverrun('a', 'four')).toBe(true);
-  traffic.succeeded('a');
+  traffic.succeeded('a', 5);
   expect(traffic.isOverrun('a', 'four')).toBe(false);
 });
 

@@ -1,14 +1,17 @@
 import { BusyError } from '#kit/errors.ts';
 
 export type TrafficLimits = {
-  /** Calls to one endpoint that are under way at the same time, in each partition. */
-  calls: number;
+  /** Calls to one endpoint that are under way at the same time, in each partition, while it answers well. */
+  callsWhenWell: number;
+  /** The same for one whose last call has failed, or took longer than a second. */
+  callsWhenUnwell: number;
   /** Failures in a row after which an endpoint counts as down, until a call succeeds. */
   failuresUntilDown: number;
   /** Deliveries that may wait for an endpoint that is down. */
   waitingWhenDown: number;
 };
 
+const SLOW_MS = 1_000;
 /** Random, so that those who found it busy together don't come back together. */
 const BUSY_MIN_MS = 200;
 const BUSY_MAX_MS = 2_000;
@@ -19,6 +22,7 @@ type Traffic = {
   /** Calls that are under way, by partition. */
   calls: Map<number, number>;
   failures: number;
+  isSlow: boolean;
   /** Deliveries that are not finished, and when they were last seen. */
   waiting: Map<string, number>;
 };
@@ -47,10 +51,11 @@ export class EndpointTraffic {
 
   /** Takes a place for one call; what is returned gives it back. @throws BusyError where all are taken. */
   enter(endpointId: string, deliveryId: string, partition: number): () => void {
-    const { calls, waiting } = this.#of(endpointId);
+    const { calls, waiting, failures, isSlow } = this.#of(endpointId);
+    const { callsWhenWell, callsWhenUnwell } = this.#limits;
     waiting.set(deliveryId, performance.now());
     const underWay = calls.get(partition) ?? 0;
-    if (underWay >= this.#limits.calls) {
+    if (underWay >= (failures > 0 || isSlow ? callsWhenUnwell : callsWhenWell)) {
       const againAfterMs = BUSY_MIN_MS + Math.random() * (BUSY_MAX_MS - BUSY_MIN_MS);
       throw new BusyError(`${underWay} calls to endpoint ${endpointId} are under way`, againAfterMs);
     }
@@ -58,8 +63,10 @@ export class EndpointTraffic {
     return () => calls.set(partition, (calls.get(partition) ?? 1) - 1);
   }
 
-  succeeded(endpointId: string): void {
-    this.#of(endpointId).failures = 0;
+  succeeded(endpointId: string, durationMs: number): void {
+    const traffic = this.#of(endpointId);
+    traffic.failures = 0;
+    traffic.isSlow = durationMs > SLOW_MS;
   }
 
   failed(endpointId: string): void {
@@ -72,7 +79,9 @@ export class EndpointTraffic {
   }
 
   #of(endpointId: string): Traffic {
-    const traffic = this.#endpoints.get(endpointId) ?? { calls: new Map(), failures: 0, waiting: new Map() };
+    const known = this.#endpoints.get(endpointId);
+    if (known !== undefined) return known;
+    const traffic: Traffic = { calls: new Map(), failures: 0, isSlow: false, waiting: new Map() };
     this.#endpoints.set(endpointId, traffic);
     return traffic;
   }

@@ -19,7 +19,7 @@ import type { Receiver } from './receiver.ts';
 /** Short waits, so that tests are quick. */
 export const quick: DeliveryOptions = {
   consumer: { maxKeys: 16, maxHeld: 256, maxAttempts: 4, backoff: { minMs: 2, maxMs: 20 } },
-  traffic: { calls: 8, failuresUntilDown: 100, waitingWhenDown: 100 },
+  traffic: { callsWhenWell: 8, callsWhenUnwell: 4, failuresUntilDown: 100, waitingWhenDown: 100 },
   timeoutMs: 400,
 };
 
