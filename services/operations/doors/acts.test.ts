@@ -2,7 +2,7 @@ import { create, type DescMessage, type Message } from '@bufbuild/protobuf';
 import { headers } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
-import { CallError } from '#kit/errors.ts';
+import { CallError, UnavailableError } from '#kit/errors.ts';
 import type { Call } from '#kit/rpc/call.ts';
 import { silent } from '#kit/telemetry/logging.ts';
 import { actAggregate } from '../adapters/act-aggregate.ts';
@@ -25,6 +25,7 @@ function world(letters: Record<string, number[]>, crash: { at: number; before: b
   const handled: string[] = [];
   const discarded: number[] = [];
   const events: Message[] = [];
+  const ids = new Set<string>();
   let state: Act = act.initialState;
   let steps = 0;
   let refusals = 0;
@@ -75,14 +76,18 @@ function world(letters: Record<string, number[]>, crash: { at: number; before: b
   const parts: ActParts = {
     desk,
     letters: async ({ key }) => (parked.get(key) ?? []).map((sequence) => letterOf(key, sequence)),
-    handle: ({ command, creates }: CommandRequest<ActCommand>) =>
+    handle: ({ command, creates, content }: CommandRequest<ActCommand>) =>
       step(() => {
         const result = (outcome: CommandResult<Act>['outcome']) =>
-          ({ version: 1, state, outcome }) as CommandResult<Act>;
+          ({ version: creates ? 1 : events.length, state, outcome }) as CommandResult<Act>;
         if (creates && events.length > 0) return result('repeated');
         const decided = act.decide(command, state);
         if (decided === undefined) return result('unchanged');
         if ('refused' in decided) throw new CallError(decided.refused, decided.message, { reason: decided.reason });
+        // What makes an event's id: the journal takes none twice.
+        const id = `${decided.type} ${Buffer.from(content)}`;
+        if (ids.has(id)) return result('repeated');
+        ids.add(id);
         state = act.evolve(state, decided);
         const type: DescMessage = actAggregate.events[decided.type];
         events.push(create(type, decided as never));
@@ -205,6 +210,36 @@ test('a caller that goes away ends it after the key at work; the same request go
   expect(left.refusals()).toBe(1);
 });
 
+test('what is tried again is on record again: each of its events is another one', async () => {
+  const away = world({ a: [1], b: [2] });
+  const { desk, parts } = away;
+  const unowned: Desk = {
+    ...desk,
+    discard: async (row, options) => {
+      if (row.key === 'b') throw new UnavailableError('nobody owns the partition now');
+      return desk.discard(row, options);
+    },
+  };
+  for (let time = 1; time <= 2; time++) {
+    const tried = discard(new Acts({ ...parts, desk: unowned }), unowned, asked, false);
+    await expect(tried).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  }
+
+  expect(await discard(new Acts(parts), desk, asked, false)).toEqual({ discarded: 2, keys: 2 });
+
+  const kinds = away.events.map(({ $typeName }) => $typeName.split('.').at(-1));
+  const tried = ['ParkedKeyTaken', 'ParkedKeyDiscarded', 'DeadLetterActEnded'];
+  expect(kinds).toEqual([
+    'DeadLetterDiscardRequested',
+    'ParkedKeyTaken',
+    'ParkedKeyDiscarded',
+    ...tried,
+    ...tried,
+    ...tried,
+  ]);
+  expect(away.events.at(-1)).toMatchObject({ keys: 2, messages: 2, interrupted: false });
+});
+
 test('an edit whose message is not the first any more is not made, and that is told', async () => {
   const changed = world({ a: [2] });
 
@@ -236,7 +271,7 @@ test('where another process is at work on another key of the act, the call is re
     const progress = replay(acts, shared.desk, asked, async () => undefined);
     await progress.next();
     const take = { type: 'TakeKey', actId: 'x', consumer, partition: 0, key: 'c', messages: 1, listed: [] } as const;
-    await shared.parts.handle({ command: take } as unknown as CommandRequest<ActCommand>);
+    await shared.parts.handle({ command: take, content: Buffer.from('') } as unknown as CommandRequest<ActCommand>);
     await expect(progress.next()).rejects.toMatchObject({ details: { reason: 'ACT_AT_WORK' } });
   });
 });

@@ -96,10 +96,13 @@ export class Acts {
   /** Carries an act out, key by key. Where the caller goes away it ends after the key at work. */
   async *carryOut<Outcome extends OutcomeOf>(asked: Asked, kind: ActKind<Outcome>): AsyncGenerator<Progress<Outcome>> {
     const actId = actIdFor(asked);
-    const say = (command: ActCommand) => this.#say(asked, actId, command);
     const release = await this.#turn(actId);
     try {
       const past = await this.#begin(asked, actId, kind);
+      let { version } = past;
+      const say = async (command: ActCommand) => {
+        version = await this.#say(asked, actId, command, version);
+      };
       const open = past.isEnded ? [] : await this.#open(asked.selection, past);
       const keysTotal = past.outcomes.length + open.length;
       let keysDone = 0;
@@ -147,12 +150,12 @@ export class Acts {
       correlationId: asked.call.correlationId,
       causationId: asked.requestId === '' ? actId : asked.requestId,
     });
-    if (outcome === 'done') return { outcomes: [], atWork: undefined, isEnded: false };
+    if (outcome === 'done') return { outcomes: [], atWork: undefined, isEnded: false, version: 1 };
     const record = await this.#parts.record(actId);
     const outcomes = record.flatMap((event) => kind.recorded(event) ?? []).filter((each) => kind.isDone(each));
     const last = record.at(-1);
     const atWork = last?.$typeName === 'causeway.operations.v1.ParkedKeyTaken' ? (last as ParkedKeyTaken) : undefined;
-    return { outcomes, atWork, isEnded: state.status === 'Ended' };
+    return { outcomes, atWork, isEnded: state.status === 'Ended', version: record.length };
   }
 
   /** The keys that are still to be done; one that was at work when an earlier call ended comes first. */
@@ -186,21 +189,30 @@ export class Acts {
     }
   }
 
-  async #say({ call }: Asked, actId: string, command: ActCommand): Promise<void> {
-    await this.#parts.handle({
+  /** Returns the version of the act after it. Based on another version the same words are another event. */
+  async #say({ call }: Asked, actId: string, command: ActCommand, version: number): Promise<number> {
+    const words = JSON.stringify([version, command], (_, value) => (typeof value === 'bigint' ? String(value) : value));
+    const said = await this.#parts.handle({
       key: actId,
       command,
       caller: call.caller.subject,
       requestId: '',
-      content: Buffer.from(JSON.stringify(command, (_, value) => (typeof value === 'bigint' ? String(value) : value))),
+      content: Buffer.from(words),
       correlationId: call.correlationId,
       causationId: actId,
     });
+    return said.version;
   }
 }
 
 type Say = (command: ActCommand) => Promise<void>;
-type Past<Outcome> = { outcomes: Outcome[]; atWork: ParkedKeyTaken | undefined; isEnded: boolean };
+type Past<Outcome> = {
+  outcomes: Outcome[];
+  atWork: ParkedKeyTaken | undefined;
+  isEnded: boolean;
+  /** Of the act, by what is on record. */
+  version: number;
+};
 type Next = { place: Place; now: ParkedRow | undefined; before: ParkedKeyTaken | undefined };
 
 /** Of the messages that were parked, those that are not any more. Exact for as many as the record names. */
