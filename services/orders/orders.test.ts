@@ -6,34 +6,49 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FulfilmentCompletedSchema, FulfilmentFailedSchema } from '#gen/causeway/fulfilment/v1/events_pb.js';
-import { ItemListedSchema } from '#gen/causeway/inventory/v1/events_pb.js';
+import {
+  FulfilmentCompletedSchema,
+  FulfilmentFailedSchema,
+  StockRequestedSchema,
+} from '#gen/causeway/fulfilment/v1/events_pb.js';
+import { ItemListedSchema, StockReservedSchema } from '#gen/causeway/inventory/v1/events_pb.js';
+import { EmailSentSchema } from '#gen/causeway/notifications/v1/events_pb.js';
+import { FulfilmentResolutionRequestedSchema } from '#gen/causeway/operations/v1/events_pb.js';
 import {
   file_causeway_orders_v1_events,
   OrderPlacedSchema,
   RequestIdUsedSchema,
 } from '#gen/causeway/orders/v1/events_pb.js';
 import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
-import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { PaymentAuthorizedSchema } from '#gen/causeway/payments/v1/events_pb.js';
-import { ShipmentDispatchedSchema } from '#gen/causeway/shipping/v1/events_pb.js';
+import { OrderService, type WatchOrderResponse } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { PaymentAuthorizedSchema, PaymentDeclinedSchema } from '#gen/causeway/payments/v1/events_pb.js';
+import { OrderCancelledSchema as PublicOrderCancelledSchema } from '#gen/causeway/public/v1/events_pb.js';
+import { ShipmentCancelledSchema, ShipmentDispatchedSchema } from '#gen/causeway/shipping/v1/events_pb.js';
 import { DeadLetterHeader } from '#kit/dead-letters.ts';
 import { EventTypes, eventsIn, type RecordedEvent, readEvent } from '#kit/event.ts';
 import { Journal } from '#kit/journal.ts';
 import { partitionOf, subjectOf } from '#kit/partitions.ts';
-import { journalOf } from '#kit/streams.ts';
+import type { Call } from '#kit/rpc/call.ts';
+import { journalOf, NOTICES, PUBLIC } from '#kit/streams.ts';
 import { openTestParts, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { telling } from '#kit/testing/told.ts';
+import { collectionOf } from '#kit/view.ts';
 import { ordersJournal } from './adapters/order-aggregate.ts';
 import { orders } from './orders.ts';
+import { historyView } from './views/history/history-view.ts';
 
 const nats = await ownNats();
 const parts = await openTestParts('orders', { natsUrl: nats.url, mongodbUri: sharedMongoUri() });
-const service = await orders(parts);
+let service = await orders(parts);
 const payments = telling(parts, journalOf('payments'), 'payment');
 const shipping = telling(parts, journalOf('shipping'), 'shipment');
 const fulfilment = telling(parts, journalOf('fulfilment'), 'fulfilment');
+const inventory = telling(parts, journalOf('inventory'), 'reservation');
+const operations = telling(parts, journalOf('operations'), 'fulfilment');
+const notices = telling(parts, NOTICES, 'email');
+const published = telling(parts, PUBLIC, 'order');
 const ordersBefore = telling(parts, ordersJournal, 'order');
 const types = new EventTypes(eventsIn(file_causeway_orders_v1_events));
 const total = { currencyCode: 'EUR', units: 25n, nanos: 0 };
@@ -96,6 +111,90 @@ async function parkedOf(orderId: string): Promise<string[]> {
   const heads = reactions.map((name) => letters.lastOnLeader(`dead.orders-${name}.${partitionOf(orderId)}.${orderId}`));
   return (await Promise.all(heads)).flatMap((each) => each?.headers.get(DeadLetterHeader.reason) ?? []);
 }
+
+/** Says something of an order in every journal there is, each caused by what came before. */
+async function sayEverywhere(orderId: string): Promise<string[]> {
+  let cause = (await eventsOf(orderId)).at(-1)?.id ?? '';
+  const ids: string[] = [];
+  const say = async (said: (words: { causationId: string }) => Promise<{ id: string }>) => {
+    cause = (await said({ causationId: cause })).id;
+    ids.push(cause);
+  };
+  await say((words) => fulfilment(StockRequestedSchema, orderId, { orderId }, { ...words, dataOwner: 'alice' }));
+  await say((words) => inventory(StockReservedSchema, orderId, { orderId }, words));
+  await say((words) => payments(PaymentDeclinedSchema, orderId, { orderId }, words));
+  await say((words) => shipping(ShipmentCancelledSchema, orderId, { orderId }, words));
+  await say((words) => operations(FulfilmentResolutionRequestedSchema, orderId, { orderId }, words));
+  const to = 'alice@example.com';
+  await say((words) => notices(EmailSentSchema, orderId, { orderId, to }, { ...words, dataOwner: 'alice' }));
+  await say((words) => published(PublicOrderCancelledSchema, orderId, { orderId }, words));
+  return ids;
+}
+
+const historyOf = async (orderId: string, subject = 'alice') =>
+  (await call(OrderService.method.getOrderHistory, { orderId }, subject)).events;
+
+describe("an order's history", () => {
+  test('has what every service said, a cause before its effects, for its customer and operators only', async () => {
+    const orderId = await place();
+    const ids = await sayEverywhere(orderId);
+    const types = async () => (await historyOf(orderId).catch(() => [])).slice(1).map(({ id }) => id);
+    await expect.poll(types).toEqual(ids);
+
+    const events = await historyOf(orderId);
+
+    expect(events.map(({ position }) => position?.stream)).toEqual([
+      'ORDERS',
+      'FULFILMENT',
+      'INVENTORY',
+      'PAYMENTS',
+      'SHIPPING',
+      'OPERATIONS',
+      'NOTICES',
+      'PUBLIC',
+    ]);
+    const email = events[6]?.data;
+    expect(email && anyUnpack(email, EmailSentSchema)?.to).toBe('alice@example.com');
+    expect(await historyOf(orderId, 'olga')).toEqual(events);
+    await expect(historyOf(orderId, 'bob')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('is watched in all journals, each event once', async () => {
+    const orderId = await place();
+    const stop = new AbortController();
+    const watched: string[] = [];
+    const watching = (async () => {
+      for await (const { event } of watch(orderId, stop.signal)) watched.push(event?.id ?? '');
+    })();
+    await expect.poll(() => watched).toHaveLength(1);
+
+    const ids = await sayEverywhere(orderId);
+
+    await expect.poll(() => watched.slice(1)).toEqual(ids);
+    stop.abort();
+    await watching;
+    expect(watched).toHaveLength(ids.length + 1);
+  });
+
+  test('begins again where what was kept for a while is gone from its journal', async () => {
+    const orderId = await place();
+    const ids = await sayEverywhere(orderId);
+    await expect.poll(async () => (await historyOf(orderId).catch(() => [])).length).toBe(ids.length + 1);
+    await service.stop();
+    const { streams } = parts.broker.manager;
+    const { config } = await streams.info('NOTICES');
+    await streams.update('NOTICES', { max_age: 100_000_000, duplicate_window: 100_000_000 });
+    await expect.poll(async () => (await streams.info('NOTICES')).state.messages).toBe(0);
+    await streams.update('NOTICES', { max_age: config.max_age, duplicate_window: config.duplicate_window });
+    await parts.db.dropCollection(collectionOf(historyView));
+    service = await orders(parts);
+    await service.start();
+
+    await expect.poll(async () => (await historyOf(orderId).catch(() => [])).length).toBe(ids.length);
+    const { id } = await notices(EmailSentSchema, orderId, { orderId }, { dataOwner: 'alice' });
+    await expect.poll(async () => (await historyOf(orderId)).at(-1)?.id).toBe(id);
+  });
+});
 
 describe('an order', () => {
   test('is confirmed, shipped and completed by what the other services did, each by its cause', async () => {
@@ -201,18 +300,25 @@ describe('an order', () => {
   });
 });
 
-/** Calls the door as alice. */
+/** Calls the door; olga is an operator. */
 async function call<Input extends DescMessage, Output extends DescMessage>(
   method: DescMethodUnary<Input, Output>,
   request: MessageInitShape<Input>,
+  subject = 'alice',
 ): Promise<MessageShape<Output>> {
-  const asked = {
-    caller: { subject: 'alice', role: 'customer' as const },
-    authorization: '',
-    correlationId: 'c',
-    signal: AbortSignal.timeout(5_000),
-    deadline: undefined,
-  };
+  const asked = calling(subject, AbortSignal.timeout(5_000));
   const [door] = service.doors;
   return (await door?.messages.unary(method, create(method.input, request), asked)) as MessageShape<Output>;
+}
+
+function watch(orderId: string, signal: AbortSignal): AsyncIterable<WatchOrderResponse> {
+  const { watchOrder } = OrderService.method;
+  const [door] = service.doors;
+  const request = create(watchOrder.input, { orderId });
+  return door?.messages.stream(watchOrder, request, calling('alice', signal)) as AsyncIterable<WatchOrderResponse>;
+}
+
+function calling(subject: string, signal: AbortSignal): Call {
+  const role = subject === 'olga' ? 'operator' : 'customer';
+  return { caller: { subject, role }, authorization: '', correlationId: 'c', signal, deadline: undefined };
 }
