@@ -19,6 +19,8 @@ import type { Service } from '#kit/lifecycle.ts';
 import type { Caller } from '#kit/rpc/call.ts';
 import type { PaymentProvider } from './reactions/payment-provider.ts';
 import { Desk } from './testing/desk.ts';
+import { StripeFront } from './testing/stripe-front.ts';
+import { startStripeMock } from './testing/stripe-mock.ts';
 
 const euros = (units: bigint, nanos = 0) => ({ currencyCode: 'EUR', units, nanos });
 const alice: Caller = { subject: 'alice', role: 'customer' };
@@ -339,4 +341,20 @@ test('a provider that is away is waited for, and nothing is parked', async () =>
 
   await expect.poll(() => desk.story(orderId)).toBe('Authorized');
   expect(await desk.parked(orderId)).toEqual([]);
+});
+
+test('where a key for Stripe is set, payments go through Stripe, and its silence holds up no void', async () => {
+  const front = await StripeFront.open(await startStripeMock());
+  await desk.start({ stripeApiKey: front.key, stripeApiBase: front.url });
+  const orderId = await captured();
+  front.fail(/confirm$/, 'silent');
+  const silent = await desk.request();
+  await expect.poll(() => front.intentsOf(silent)).toMatchObject([{ status: 'requires_capture' }]);
+  await desk.requestVoid(silent);
+
+  await expect.poll(() => desk.story(silent)).toBe('Authorized Voided');
+  expect(front.intentsOf(silent)).toMatchObject([{ status: 'canceled' }]);
+  expect(front.intentsOf(orderId)).toMatchObject([{ captures: 1 }]);
+  const [authorized] = await desk.events(orderId);
+  expect(authorized).toMatchObject({ data: { provider: 'stripe', reference: front.intentsOf(orderId)[0]?.id } });
 });

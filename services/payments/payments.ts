@@ -35,7 +35,7 @@ const authorizing = {
   // An attempt that hangs is no standstill before it has timed out.
   watchMs: 30_000,
   // What is cut off is asked for again, and has the same answer.
-  drainMs: 3_000,
+  drainMs: 2_000,
 };
 
 /** A provider that answers with failures for half an hour is a matter for an operator. */

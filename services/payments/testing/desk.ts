@@ -13,11 +13,12 @@ import { ensureJournals, Journal } from '#kit/journal.ts';
 import type { Service } from '#kit/lifecycle.ts';
 import { partitionOf, subjectOf } from '#kit/partitions.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
+import type { SettingValues } from '#kit/settings.ts';
 import { journalOf } from '#kit/streams.ts';
 import { atTheEnd, openTestParts, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { Sandbox, type SandboxPayment } from '../adapters/sandbox.ts';
 import type { Money } from '../domain/money.ts';
-import { payments } from '../payments.ts';
+import { payments, type paymentsSettings } from '../payments.ts';
 import type { PaymentProvider } from '../reactions/payment-provider.ts';
 
 const types = new EventTypes([
@@ -58,11 +59,12 @@ export class Desk {
     return desk;
   }
 
-  /** Starts the service, or starts it again. */
-  async start(provider: PaymentProvider = this.sandbox): Promise<Service> {
+  /** Starts the service, or starts it again: with a provider of the test's, or the one that settings name. */
+  async start(asking: PaymentProvider | SettingValues<typeof paymentsSettings> = this.sandbox): Promise<Service> {
     await this.stop();
-    const settings = { stripeApiKey: undefined, stripeApiBase: undefined };
-    this.#running = await payments(this.parts, settings, provider);
+    const none = { stripeApiKey: undefined, stripeApiBase: undefined };
+    this.#running =
+      'stripeApiKey' in asking ? await payments(this.parts, asking) : await payments(this.parts, none, asking);
     await this.#running.start();
     return this.#running;
   }
