@@ -19,6 +19,7 @@ import { atTheEnd, openTestParts, ownNats, sharedMongoUri } from '#kit/testing/s
 import { inventoryJournal, itemAggregate } from './adapters/item-aggregate.ts';
 import { stockCollections } from './adapters/stock-collections.ts';
 import { inventory } from './inventory.ts';
+import { rebuildStock } from './rebuild-stock.ts';
 
 const types = new EventTypes([StockReservedSchema, StockRejectedSchema, StockReleasedSchema, StockCommittedSchema]);
 const requests = {
@@ -258,6 +259,41 @@ test('a service that was away answers what was asked meanwhile, once', async () 
 
   expect(await Promise.all(orders.map(typesOf))).toEqual(orders.map(() => ['StockReserved']));
   expect(await stockOf(sku)).toMatchObject({ available: 10, reserved: 20 });
+});
+
+test('stock that was lost is made anew from the journal, as it was', async () => {
+  const sku = await itemWith(30);
+  const [shipped, released] = [randomUUID(), randomUUID()];
+  for (const orderId of [shipped, released, randomUUID()]) {
+    await say('StockRequested', orderId, { lines: [{ sku, quantity: 4 }] });
+    await expect.poll(() => typesOf(orderId)).toEqual(['StockReserved']);
+  }
+  await say('StockRequested', randomUUID(), { lines: [{ sku, quantity: 400 }] });
+  await say('ShipmentDispatched', shipped);
+  await say('StockReleaseRequested', released);
+  await parts.broker.js.publish(subjectOf('inventory', 'item', 'garbage'), Buffer.from('garbage'));
+  await handledAll();
+  await service?.stop();
+  const { stock, reservations } = stockCollections(parts.db);
+  const stands = async () => ({
+    stock: (await stock.find().sort({ _id: 1 }).toArray()).map(({ applied, generation, ...rest }) => rest),
+    reservations: (await reservations.find().sort({ _id: 1 }).toArray()).map(
+      ({ _id, status, version, sequence, outbox }) => ({ _id, status, version, sequence, outbox }),
+    ),
+  });
+  const before = await stands();
+  await Promise.all([stock.drop(), reservations.drop()]);
+
+  await rebuildStock(parts);
+
+  expect(await stands()).toEqual(before);
+  expect(await stockOf(sku)).toMatchObject({ available: 22, reserved: 4 });
+  service = await start();
+  const next = randomUUID();
+  await say('StockReleaseRequested', shipped);
+  await say('StockRequested', next, { lines: [{ sku, quantity: 22 }] });
+  await expect.poll(() => typesOf(next)).toEqual(['StockReserved']);
+  expect(await stockOf(sku)).toMatchObject({ available: 0, reserved: 26 });
 });
 
 /** Until every reaction has handled, and acknowledged, all that there is. */

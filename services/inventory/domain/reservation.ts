@@ -2,12 +2,12 @@
 export type Line = { sku: string; quantity: number };
 
 /** An item of which there was not enough, and how much there was. */
-export type MissingLine = Line & { available: number };
+type MissingLine = Line & { available: number };
 
 /** The event that a step follows from; what comes of it names it. */
 export type Cause = { id: string; correlationId: string; traceparent: string; tracestate: string };
 
-export type ReservationEvent =
+type ReservationEvent =
   | { type: 'StockReserved'; orderId: string; lines: readonly Line[]; depletedSkus: readonly string[] }
   | { type: 'StockRejected'; orderId: string; missing: readonly MissingLine[] }
   | { type: 'StockReleased'; orderId: string; lines: readonly Line[] }
@@ -69,7 +69,7 @@ export function isPending(reservation: Reservation): reservation is Pending {
 }
 
 /** One line for each item, by sku: all who reserve take items in the same order. */
-export function mergedLines(lines: readonly Line[]): Line[] {
+function mergedLines(lines: readonly Line[]): Line[] {
   const bySku = Map.groupBy(lines, ({ sku }) => sku);
   return [...bySku]
     .map(([sku, each]) => ({ sku, quantity: each.reduce((sum, { quantity }) => sum + quantity, 0) }))
