@@ -15,7 +15,7 @@ import { Journal } from '#kit/journal.ts';
 import type { Service } from '#kit/lifecycle.ts';
 import { subjectOf } from '#kit/partitions.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
-import { atTheEnd, openTestParts, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
+import { atTheEnd, type OwnServer, openTestParts, ownMongodb, ownNats } from '#kit/testing/servers.ts';
 import { inventoryJournal, itemAggregate } from './adapters/item-aggregate.ts';
 import { stockCollections } from './adapters/stock-collections.ts';
 import { inventory } from './inventory.ts';
@@ -29,6 +29,7 @@ const requests = {
 };
 
 let parts: ServiceParts;
+let mongodb: OwnServer;
 let journal: Journal;
 let service: Service | undefined;
 
@@ -39,8 +40,9 @@ async function start(): Promise<Service> {
 }
 
 beforeAll(async () => {
-  const nats = await ownNats();
-  parts = await openTestParts('inventory', { natsUrl: nats.url, mongodbUri: sharedMongoUri() });
+  const [nats, database] = await Promise.all([ownNats(), ownMongodb()]);
+  mongodb = database;
+  parts = await openTestParts('inventory', { natsUrl: nats.url, mongodbUri: mongodb.url });
   atTheEnd(async () => service?.stop());
   service = await start();
   journal = new Journal(inventoryJournal, parts.broker);
@@ -259,6 +261,26 @@ test('a service that was away answers what was asked meanwhile, once', async () 
 
   expect(await Promise.all(orders.map(typesOf))).toEqual(orders.map(() => ['StockReserved']));
   expect(await stockOf(sku)).toMatchObject({ available: 10, reserved: 20 });
+});
+
+test('a database that dies under load and comes back costs nothing: no order is lost, reserved twice or parked', async () => {
+  const sku = await itemWith(1_000);
+  const orders = Array.from({ length: 300 }, () => randomUUID());
+  const ask = async (some: string[]) => {
+    await Promise.all(some.map((orderId) => say('StockRequested', orderId, { lines: [{ sku, quantity: 1 }] })));
+  };
+  await ask(orders.slice(0, 200));
+  await expect.poll(async () => (await stockOf(sku))?.reserved).toBeGreaterThan(10);
+
+  await mongodb.kill();
+  await ask(orders.slice(200));
+  await mongodb.restart();
+  await handledAll();
+
+  expect(await Promise.all(orders.map(typesOf))).toEqual(orders.map(() => ['StockReserved']));
+  expect(await stockOf(sku)).toMatchObject({ available: 700, reserved: 300 });
+  const { state } = await parts.broker.manager.streams.info('DEAD_LETTERS', { subjects_filter: '>' });
+  expect(Object.keys(state.subjects ?? {}).filter((subject) => subject.includes('inventory-reserve'))).toEqual([]);
 });
 
 test('stock that was lost is made anew from the journal, as it was', async () => {
