@@ -5,7 +5,7 @@ export type ShipmentEvent =
   | { type: 'ShipmentDelivered'; orderId: string }
   | { type: 'ShipmentCancelled'; orderId: string; reason: string };
 
-export type DispatchShipment = {
+type DispatchShipment = {
   type: 'DispatchShipment';
   orderId: string;
   customerId: string;
@@ -16,7 +16,7 @@ export type DispatchShipment = {
 /** @param reason UPPER_SNAKE_CASE, for programs. */
 type CancelShipment = { type: 'CancelShipment'; orderId: string; reason: string };
 
-export type ConfirmDelivery = { type: 'ConfirmDelivery'; orderId: string };
+type ConfirmDelivery = { type: 'ConfirmDelivery'; orderId: string };
 
 export type ShipmentCommand = DispatchShipment | CancelShipment | ConfirmDelivery;
 
