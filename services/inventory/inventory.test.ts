@@ -285,8 +285,8 @@ test('a database that dies under load and comes back costs nothing: no order is 
 
 test('stock that was lost is made anew from the journal, as it was', async () => {
   const sku = await itemWith(30);
-  const [shipped, released] = [randomUUID(), randomUUID()];
-  for (const orderId of [shipped, released, randomUUID()]) {
+  const [shipped, released, kept] = [randomUUID(), randomUUID(), randomUUID()];
+  for (const orderId of [shipped, released, kept]) {
     await say('StockRequested', orderId, { lines: [{ sku, quantity: 4 }] });
     await expect.poll(() => typesOf(orderId)).toEqual(['StockReserved']);
   }
@@ -299,9 +299,12 @@ test('stock that was lost is made anew from the journal, as it was', async () =>
   const { stock, reservations } = stockCollections(parts.db);
   const stands = async () => ({
     stock: (await stock.find().sort({ _id: 1 }).toArray()).map(({ applied, generation, ...rest }) => rest),
-    reservations: (await reservations.find().sort({ _id: 1 }).toArray()).map(
-      ({ _id, status, version, sequence, outbox }) => ({ _id, status, version, sequence, outbox }),
-    ),
+    // What is published, and not known to be, is known then.
+    reservations: (await reservations.find().sort({ _id: 1 }).toArray()).map(({ _id, status, version }) => ({
+      _id,
+      status,
+      version,
+    })),
   });
   const before = await stands();
   await Promise.all([stock.drop(), reservations.drop()]);
@@ -312,8 +315,9 @@ test('stock that was lost is made anew from the journal, as it was', async () =>
   expect(await stockOf(sku)).toMatchObject({ available: 22, reserved: 4 });
   service = await start();
   const next = randomUUID();
-  await say('StockReleaseRequested', shipped);
-  await say('StockRequested', next, { lines: [{ sku, quantity: 22 }] });
+  await say('StockReleaseRequested', kept);
+  await expect.poll(() => typesOf(kept)).toEqual(['StockReserved', 'StockReleased']);
+  await say('StockRequested', next, { lines: [{ sku, quantity: 26 }] });
   await expect.poll(() => typesOf(next)).toEqual(['StockReserved']);
   expect(await stockOf(sku)).toMatchObject({ available: 0, reserved: 26 });
 });

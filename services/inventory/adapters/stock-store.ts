@@ -40,7 +40,9 @@ export class StockStore {
 
   /** The stock of these items, by sku; of one that has none yet, nothing. @throws UnavailableError */
   async of(skus: readonly string[]): Promise<Map<string, ShownStock>> {
-    const found = await queried(this.#stock, () => this.#stock.find({ _id: { $in: [...skus] } }).toArray());
+    const projection = { available: 1, reserved: 1, stockedVersion: 1 };
+    const query = this.#stock.find({ _id: { $in: [...skus] } }, { projection });
+    const found = await queried(this.#stock, () => query.toArray());
     return new Map(found.map((each) => [each._id, each]));
   }
 
