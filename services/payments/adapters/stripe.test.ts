@@ -189,6 +189,13 @@ describe('what goes wrong with Stripe', () => {
     ]);
   });
 
+  test('a confirmation that is still at work is waited for, and no second one is sent after it', async () => {
+    front.fail(/confirm$/, { status: 409, error: { type: 'idempotency_error' }, when: 'before' });
+
+    await expect(stripe().authorize(aRequest(), never)).rejects.toBeInstanceOf(TransientError);
+    expect(front.requests.filter(({ what }) => what.endsWith('confirm'))).toHaveLength(1);
+  });
+
   test.each(['before', 'after'] as const)('a failure %s a capture neither loses nor doubles it', async (when) => {
     const authorization = await held();
     front.fail(/capture$/, { ...failure, when });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Authorization, AuthorizationRequest, PaymentProvider, Voided } from '../reactions/payment-provider.ts';
 
 /** What has become of an order's money at the provider. */
-export type Account = { isHeld: boolean; charges: number; refunds: number };
+type Account = { isHeld: boolean; charges: number; refunds: number };
 
 /** A provider under test. */
 export type TestedProvider = {
