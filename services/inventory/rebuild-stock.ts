@@ -2,7 +2,7 @@
  * Makes stock and reservations anew from the journal, where the database was lost, or a backup is older than the
  * journal. Inventory must not run meanwhile, in any process.
  *
- * NATS_URL=... MONGODB_URI=... node services/inventory/rebuild-stock.ts --yes
+ * NATS_URL=... MONGODB_URI=... npx node services/inventory/rebuild-stock.ts --yes
  */
 import { DeliverPolicy } from '@nats-io/jetstream';
 import type { AnyBulkWriteOperation } from 'mongodb';
