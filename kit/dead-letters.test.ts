@@ -89,6 +89,15 @@ test('a message that is parked again after a crash, or by two owners at once, is
   ]);
 });
 
+test('who finds a message parked already knows from then on that its key is', async () => {
+  const { broker, parking, consumer } = await open();
+  const other = await Parking.open(broker, consumer);
+  // Parked by an owner that has not acknowledged it, or by a publish whose answer never came.
+  await parking.park(message(a, 1), note);
+  await other.park(message(a, 1), note);
+  expect(other.isParked(3, a)).toBe(true);
+});
+
 test('messages that reach a key at the same moment are all parked, in their order', async () => {
   const { parking, letters } = await open();
   const sequences = Array.from({ length: 30 }, (_, index) => index + 1);

@@ -114,7 +114,11 @@ export class Parking {
     for (;;) {
       const last = await this.#lastOf(row);
       if (last === undefined && note.reason === BEHIND.reason) throw new UnparkedError(`${subject} has ended`);
-      if (last !== undefined && (await this.#isParkedAlready(last, message))) return;
+      if (last !== undefined && (await this.#isParkedAlready(last, message))) {
+        // By another owner, or by an append whose answer never came: this one has not heard of it before.
+        this.#parked.add(subject);
+        return;
+      }
       try {
         await this.#letters.append({ subject, id, expectedSequence: last?.sequence ?? 0, ...letter });
         this.#parked.add(subject);
