@@ -181,6 +181,22 @@ test('a version that would leave a gap, or stands there with other words, is ref
   expect(await accounts.find('gap')).toMatchObject({ outbox: [{ version: 2 }] });
 });
 
+test('documents whose events can not be published do not keep a sweep from the others, however many they are', async () => {
+  const accounts = await openAccounts();
+  const gaps = Array.from({ length: 300 }, (_, index) => ({
+    _id: `gap-${index}`,
+    outbox: [accounts.entry(`gap-${index}`, 2)],
+    sequence: 0,
+  }));
+  await accounts.collection.insertMany(gaps);
+  await accounts.write('ada', [1]);
+
+  await expect(accounts.outboxOn().sweep()).rejects.toThrow(/2 can't follow/);
+
+  expect(await versionsOf(accounts, 'ada')).toEqual([1]);
+  expect(await accounts.find('ada')).toMatchObject({ outbox: [] });
+});
+
 test('what a crash has left is found regularly, also after the broker was away', async () => {
   const accounts = await openAccounts();
   await accounts.write('ada', [1]);

@@ -5,6 +5,7 @@ import { type AnyBulkWriteOperation, Binary, type Collection, type Filter } from
 import { Batches } from './batches.ts';
 import { type EventContext, eventHeaders, versionOf } from './event.ts';
 import { type Append, ConflictError, eventId, type Journal } from './journal.ts';
+import { isOutage } from './outages.ts';
 import { subjectOf } from './partitions.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { contextFrom, inDatabaseSpan, inSpan, traceHeaders } from './telemetry/tracing.ts';
@@ -105,18 +106,36 @@ export class Outbox<Document extends WithOutbox> {
     await this.#clears.settled();
   }
 
-  /** Relays what is in any outbox of the collection. Answers how many documents had something in theirs. */
+  /**
+   * Relays what is in any outbox of the collection. Answers how many documents had something in theirs. One that can't be
+   * published does not keep the others from it; where something is away, nothing more is tried.
+   * @throws the first error, once the others are relayed.
+   */
   async sweep(): Promise<number> {
     const { collection } = this.#parts;
     const isLeft = { 'outbox.version': { $gte: 1 } } as object as Filter<Document>;
     this.#left = { count: 0, ageMs: 0 };
-    for (;;) {
-      const documents = await collection.find(isLeft).limit(SWEPT_AT_ONCE).toArray();
-      this.#note(documents.flatMap(({ outbox }) => outbox[0] ?? []));
-      await Promise.all(documents.map((document) => this.relay(document as unknown as Document)));
-      await this.#clears.settled();
-      if (documents.length < SWEPT_AT_ONCE) return this.#left.count;
+    const errors: unknown[] = [];
+    const documents = collection.find(isLeft).batchSize(SWEPT_AT_ONCE);
+    try {
+      while (!errors.some(isOutage) && !this.#stop.signal.aborted && (await documents.hasNext())) {
+        errors.push(
+          ...(await this.#relayAll(documents.readBufferedDocuments(SWEPT_AT_ONCE) as object[] as Document[])),
+        );
+      }
+    } finally {
+      await documents.close();
     }
+    if (errors.length > 0) throw errors[0];
+    return this.#left.count;
+  }
+
+  /** Answers what went wrong. */
+  async #relayAll(documents: readonly Document[]): Promise<unknown[]> {
+    this.#note(documents.flatMap(({ outbox }) => outbox[0] ?? []));
+    const relayed = await Promise.allSettled(documents.map((document) => this.relay(document)));
+    await this.#clears.settled();
+    return relayed.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   }
 
   #note(oldest: readonly OutboxEntry[]): void {
