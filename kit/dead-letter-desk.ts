@@ -26,13 +26,12 @@ const READ_AT_ONCE = 64;
 const NO_CONTENT = new Uint8Array();
 
 /** What is left out: any. Reason and type are those of a row's first letter. */
-export type RowFilter = { consumer?: string; key?: string; reason?: string; eventType?: string };
+export type RowFilter = { consumer?: string; partition?: number; key?: string; reason?: string; eventType?: string };
 
 /** Where an operator looks at dead letters, and has them handled once more or thrown away. */
 export class DeadLetterDesk {
   readonly #broker: Broker;
   readonly #letters: Journal;
-  #ensured: Promise<void> | undefined;
 
   constructor(broker: Broker) {
     this.#broker = broker;
@@ -46,13 +45,14 @@ export class DeadLetterDesk {
    */
   async rows({
     consumer = '',
+    partition,
     key = '',
     reason = '',
     eventType = '',
   }: RowFilter): Promise<(Row & { count: number; first: Letter })[]> {
-    if (!isRow({ consumer: consumer || 'any', partition: 0, key: key || 'any' })) return [];
+    if (!isRow({ consumer: consumer || 'any', partition: partition ?? 0, key: key || 'any' })) return [];
     await this.#ensure();
-    const filter = `dead.${consumer || '*'}.*.${key || '*'}`;
+    const filter = `dead.${consumer || '*'}.${partition ?? '*'}.${key || '*'}`;
     const [counts, notes] = await Promise.all([
       countLetters(this.#broker, filter),
       countLetters(this.#broker, `${filter}.tried`),
@@ -69,8 +69,8 @@ export class DeadLetterDesk {
       for (const [index, first] of firsts.entries()) {
         if (first === undefined || (reason !== '' && first.reason !== reason)) continue;
         if (eventType !== '' && first.message.headers.get(Header.type) !== eventType) continue;
-        const { consumer: of, partition, key: its, count } = some[index] ?? { ...first, count: 1 };
-        rows.push({ consumer: of, partition, key: its, count, first });
+        const { consumer: of, partition: where, key: its, count } = some[index] ?? { ...first, count: 1 };
+        rows.push({ consumer: of, partition: where, key: its, count, first });
       }
     }
     return rows.slice(0, MAX_ROWS);
@@ -149,12 +149,11 @@ export class DeadLetterDesk {
     return { ...letter, message: { ...message, data: NO_CONTENT } };
   }
 
+  /** Before anything was parked there may be no stream. */
   async #ensure(): Promise<void> {
-    this.#ensured ??= ensureDeadLetters(this.#broker);
     try {
-      await this.#ensured;
+      await ensureDeadLetters(this.#broker);
     } catch (error) {
-      this.#ensured = undefined;
       throw error instanceof UnavailableError
         ? error
         : new UnavailableError(`${DEAD_LETTERS} is away`, { cause: error });

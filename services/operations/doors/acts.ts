@@ -168,7 +168,7 @@ export class Acts {
     const next = others.map((now) => ({ place: placeOf(now), now, before: undefined }));
     if (atWork === undefined) return next;
     // It may not be in the selection any more, because its first letter is another one.
-    const [now] = await this.#parts.desk.rows({ consumer: atWork.consumer, key: atWork.key });
+    const [now] = await this.#parts.desk.rows(placeOf(atWork));
     return [{ place: placeOf(atWork), now, before: atWork }, ...next];
   }
 

@@ -9,6 +9,9 @@ import { personalFieldsOf } from '#kit/personal-data.ts';
 import type { Parked } from '../domain/act.ts';
 import { knownEvents } from './known-events.ts';
 
+/** What goes to the partition's owner has to fit into one message of the broker (1 MiB), in base64. */
+const MAX_EDITED_BYTES = 512 * 1024;
+
 /** A dead letter as lists show it. */
 export function deadLetterMessage(letter: Letter): DeadLetter {
   const { sequence, consumer, partition, key, reason, error, attempts, parkedAt, stream, streamSequence, message } =
@@ -73,8 +76,8 @@ function dataOf(letter: Letter): Any | undefined {
 
 /**
  * What a letter is handled as, encoded: what an operator wrote, with what is personal in it sealed as it was.
- * @throws CallError INVALID_ARGUMENT for another type, and for what is personal; FAILED_PRECONDITION where the letter's
- *   own personal data can't be kept, because the letter can't be read.
+ * @throws CallError INVALID_ARGUMENT for another type, for what is personal, and for too much; FAILED_PRECONDITION
+ *   where the letter's own personal data can't be kept, because the letter can't be read.
  */
 export function editedData(letter: Letter, edited: Any): Uint8Array {
   const name = eventTypeOf(letter);
@@ -82,6 +85,7 @@ export function editedData(letter: Letter, edited: Any): Uint8Array {
   if (edited.typeUrl.split('/').at(-1) !== name)
     throw invalid('edited', `the message is a ${name}, and has to stay one`);
   if (type === undefined) throw invalid('edited', `${name} is not known here, and can't be edited`);
+  if (edited.value.length > MAX_EDITED_BYTES) throw invalid('edited', `has more than ${MAX_EDITED_BYTES} bytes`);
   const message = parsed(() => fromBinary(type, edited.value));
   if (message === undefined) throw invalid('edited', `is no ${name}`);
   const { personal, sealed } = personalFieldsOf(type);

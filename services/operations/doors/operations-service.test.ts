@@ -9,6 +9,7 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import { anyPack, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { headers } from '@nats-io/transport-node';
 import { beforeAll, expect, test, vi } from 'vitest';
 import {
   CaptureRequestedSchema,
@@ -24,6 +25,7 @@ import { FulfilmentStatus, OperationsService } from '#gen/causeway/operations/v1
 import { type OrderPlaced, OrderPlacedSchema } from '#gen/causeway/orders/v1/events_pb.js';
 import { EventTypes, Header, readEvent, type StoredMessage } from '#kit/event.ts';
 import { ensureJournals, Journal } from '#kit/journal.ts';
+import { Parking } from '#kit/parking.ts';
 import { allPartitions, partitionOf } from '#kit/partitions.ts';
 import type { Call, Caller } from '#kit/rpc/call.ts';
 import type { Door } from '#kit/rpc/door.ts';
@@ -158,6 +160,39 @@ test('parked messages are listed key by key, page by page, with what each waits 
   });
   await expect(ask(listDeadLetters, { pageToken: 'nonsense' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   expect((await ask(listDeadLetters, { filter: { ...filter, reason: 'FAILED' } })).total).toBe(0);
+});
+
+test('what is no event has no key, and is told from the same of another partition', async () => {
+  const { name: consumer } = await shop();
+  const parking = await Parking.open(parts.broker, consumer);
+  const lost = (partition: number, sequence: number) => ({
+    ...{ subject: `orders.event.${partition}.lost`, sequence, stream: 'ORDERS' },
+    ...{ data: new Uint8Array(), headers: headers() },
+  });
+  const note = { reason: 'CANNOT_DECODE', error: 'no event', attempts: 1 } as const;
+  for (const message of [lost(1, 1), lost(1, 2), lost(5, 3)]) await parking.park(message, note);
+
+  const { keys } = await ask(listDeadLetters, { filter: { consumer } });
+  const { parked } = await ask(getDeadLetter, { sequence: keys[1]?.first?.sequence ?? 0n });
+
+  expect(keys).toMatchObject([
+    { partition: 1, key: '~', messages: 2 },
+    { partition: 5, key: '~', messages: 1 },
+  ]);
+  expect(parked).toBe(1);
+});
+
+test('where there is no stream of dead letters, nothing is parked', async () => {
+  const own = await openTestParts('operations', { natsUrl: (await ownNats()).url, mongodbUri: sharedMongoUri() });
+  const service = await operations(own);
+  const { messages } = service.doors[0] as Door;
+  const list = () => messages.unary(listDeadLetters, create(listDeadLetters.input, {}), olga);
+  const nothing = { keys: [], total: 0 };
+
+  // Before the service has started, and so before any stream is there.
+  expect(await list()).toMatchObject(nothing);
+  await own.broker.manager.streams.delete('DEAD_LETTERS');
+  expect(await list()).toMatchObject(nothing);
 });
 
 test('a letter is shown with what it says, its personal data sealed, and what waits behind it', async () => {
@@ -361,6 +396,8 @@ test('an edit of what is personal, of another type, or of more than one key is r
   await expect(replayed({ filter: { consumer: greeter.name }, edited: order({}) })).rejects.toMatchObject(
     of('filter.key'),
   );
+  const huge = { filter, edited: order({ orderId: key, paymentMethod: 'x'.repeat(800_000) }) };
+  await expect(replayed(huge)).rejects.toMatchObject(of('edited'));
   const nobodys = { filter: { ...filter, key: randomUUID() }, edited: order({}) };
   await expect(replayed(nobodys)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   expect(await audit(greeter)).toEqual([]);

@@ -125,10 +125,10 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
           metadata: { sequence: String(sequence) },
         });
       }
-      const { consumer, key } = letter;
+      const { consumer, partition, key } = letter;
       const [behind, [row]] = await Promise.all([
         letters(letter, letter.sequence + 1, MAX_BEHIND),
-        desk.rows({ consumer, key }),
+        desk.rows({ consumer, partition, key }),
       ]);
       return create(GetDeadLetterResponseSchema, {
         letter: wholeDeadLetterMessage(letter),
