@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { answered, type Broker } from './broker.ts';
 import type { Health } from './lifecycle.ts';
 import { Ownership, type OwnershipOptions } from './ownership.ts';
+import { observeDeadLetters } from './telemetry/journal-metrics.ts';
 import type { Logger } from './telemetry/logging.ts';
 
 /** What a service does partition by partition: a view's Projection, a reaction's KeyedConsumer. */
@@ -25,6 +26,7 @@ export class OwnedWork {
   readonly #stop = new AbortController();
   #problem: string | undefined = 'not started';
   #joining: Promise<void> = Promise.resolve();
+  #endObserving = () => {};
 
   /** @throws Error where two have the same name: they would be one consumer. */
   constructor(
@@ -54,6 +56,8 @@ export class OwnedWork {
    * broker is away, and joins when that is back.
    */
   async start(): Promise<void> {
+    const { service, broker, logger } = this.#parts;
+    this.#endObserving = observeDeadLetters(broker, service, logger);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#joining = this.#join(resolve);
     await promise;
@@ -62,6 +66,7 @@ export class OwnedWork {
   /** Drains first and leaves then: whoever takes over finds everything acknowledged. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#endObserving();
     await this.#joining;
     await Promise.all(this.#work.map((each) => each.stop()));
     await this.#ownership.stop();

@@ -8,6 +8,7 @@ import {
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { DEAD_LETTERS } from '#kit/dead-letters.ts';
 import { Journal } from '#kit/journal.ts';
+import { OwnedWork } from '#kit/owned-work.ts';
 import { Parking } from '#kit/parking.ts';
 import { journalOf } from '#kit/streams.ts';
 import { ownConnection } from '#kit/testing/reacting.ts';
@@ -78,6 +79,19 @@ test('a journal that was given more room is measured by the room that it has', a
   for (const { share } of warnings(journal.stream)) expect(share).toBeLessThan(0.9);
 });
 
+test('what the consumers of a service have parked is measured, whichever journals they follow', async () => {
+  const { broker } = await observed();
+  const reader = await readMetrics();
+  const work = new OwnedWork([], { service: 'teller', broker, logger: silent });
+  onTestFinished(() => work.stop());
+  await work.start();
+  await broker.js.publish('dead.teller-thank-on-deposit.0.a', 'parked');
+  await broker.js.publish('dead.tellers-thank-on-deposit.0.a', "another service's");
+
+  expect(await reader('causeway.dead_letters', 'teller-thank-on-deposit', 'consumer')).toBe(1);
+  expect(await reader('causeway.dead_letters', 'tellers-thank-on-deposit', 'consumer')).toBeUndefined();
+});
+
 test('dead letters are warned of like a journal, and measured', async () => {
   const { broker, observe, fillLetters, warnings } = await observed();
   await broker.manager.streams.update(DEAD_LETTERS, { max_bytes: MAX_BYTES });
@@ -89,7 +103,7 @@ test('dead letters are warned of like a journal, and measured', async () => {
   expect(await reader('causeway.stream.bytes.limit', DEAD_LETTERS)).toBe(MAX_BYTES);
 });
 
-/** Reads a gauge of a stream, as somebody who asks for the metrics does. */
+/** Reads a gauge of a stream, or of a consumer, as somebody who asks for the metrics does. */
 async function readMetrics() {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 2 ** 30 });
@@ -99,11 +113,11 @@ async function readMetrics() {
     metrics.disable();
     await provider.shutdown();
   });
-  return async (name: string, stream: string) => {
+  return async (name: string, of: string, label: 'stream' | 'consumer' = 'stream') => {
     const { resourceMetrics } = await reader.collect();
     const found = resourceMetrics.scopeMetrics
       .flatMap((scope) => scope.metrics)
       .find(({ descriptor }) => descriptor.name === name);
-    return found?.dataPoints.find(({ attributes }) => attributes.stream === stream)?.value;
+    return found?.dataPoints.find(({ attributes }) => attributes[label] === of)?.value;
   };
 }

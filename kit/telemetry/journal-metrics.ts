@@ -1,4 +1,4 @@
-import { type BatchObservableResult, metrics } from '@opentelemetry/api';
+import { type BatchObservableResult, metrics, type ObservableResult } from '@opentelemetry/api';
 import type { Broker } from '../broker.ts';
 import { DEAD_LETTERS, parkedByConsumer } from '../dead-letters.ts';
 import type { JournalDeclaration } from '../streams.ts';
@@ -10,12 +10,12 @@ const ALARM_INTERVAL_MS = 30_000;
 
 /**
  * Observes a service's journal until the returned function is called: how full its stream and that of the dead letters
- * are (with a warning in the log from 80 % on), how far each of its consumers lags behind, whichever process runs it,
- * and what the service's own consumers have parked. The broker is asked when somebody reads the metrics.
+ * are (with a warning in the log from 80 % on), and how far each of its consumers lags behind, whichever process runs it.
+ * The broker is asked when somebody reads the metrics.
  */
 export function observeJournal(
   broker: Broker,
-  { service, stream }: JournalDeclaration,
+  { stream }: JournalDeclaration,
   logger: Logger,
   { alarmIntervalMs = ALARM_INTERVAL_MS }: { alarmIntervalMs?: number } = {},
 ): () => void {
@@ -26,8 +26,7 @@ export function observeJournal(
   const lag = gauge('causeway.consumer.lag', 'Messages that a consumer has not been given yet');
   const unacknowledged = gauge('causeway.consumer.unacknowledged', 'Messages that a consumer has at hand');
   const redelivered = gauge('causeway.consumer.redelivered', 'Messages at hand that came more than once');
-  const deadLetters = gauge('causeway.dead_letters', 'Messages that a consumer has given up and that are parked');
-  const observed = [bytes, limit, lag, unacknowledged, redelivered, deadLetters];
+  const observed = [bytes, limit, lag, unacknowledged, redelivered];
 
   const observe = async (result: BatchObservableResult) => {
     if (!broker.connected()) return;
@@ -44,9 +43,6 @@ export function observeJournal(
         result.observe(lag, consumer.num_pending, labels);
         result.observe(unacknowledged, consumer.num_ack_pending, labels);
         result.observe(redelivered, consumer.num_redelivered, labels);
-      }
-      for (const [consumer, count] of await parkedByConsumer(broker, service)) {
-        result.observe(deadLetters, count, { consumer });
       }
     } catch (error) {
       logger.warn({ err: error, stream }, 'the journal can not be observed');
@@ -69,4 +65,21 @@ export function observeJournal(
     clearInterval(alarm);
     meter.removeBatchObservableCallback(observe, observed);
   };
+}
+
+/** Observes what the consumers of a service have parked, whichever journals they follow, until the returned function is called. */
+export function observeDeadLetters(broker: Broker, service: string, logger: Logger): () => void {
+  const deadLetters = metrics.getMeter('causeway').createObservableGauge('causeway.dead_letters', {
+    description: 'Messages that a consumer has given up and that are parked',
+  });
+  const observe = async (result: ObservableResult) => {
+    if (!broker.connected()) return;
+    try {
+      for (const [consumer, count] of await parkedByConsumer(broker, service)) result.observe(count, { consumer });
+    } catch (error) {
+      logger.warn({ err: error, service }, 'the dead letters can not be observed');
+    }
+  };
+  deadLetters.addCallback(observe);
+  return () => deadLetters.removeCallback(observe);
 }
