@@ -3,9 +3,11 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { ShipmentRequestedSchema } from '#gen/causeway/fulfilment/v1/events_pb.js';
 import { Resolution } from '#gen/causeway/operations/v1/events_pb.js';
 import { causedBy } from '#kit/caused-by.ts';
 import { CommandHandler } from '#kit/decider.ts';
+import { EventTypes, readEvent } from '#kit/event.ts';
 import { Journal } from '#kit/journal.ts';
 import type { Service } from '#kit/lifecycle.ts';
 import { subjectOf } from '#kit/partitions.ts';
@@ -120,6 +122,12 @@ test.each<{ what: string; plan: Partial<Plan>; patience?: Partial<typeof patient
     patience: { shipmentDeadlineMs: 50 },
     steps: [...forward.slice(0, 3), 'ShipmentCancelRequested', ...payBack],
     why: ['SHIPMENT_DEADLINE', 'the goods were not sent in time'],
+  },
+  {
+    what: 'shipping can not send the goods',
+    plan: { shipment: 'refused' },
+    steps: [...forward.slice(0, 3), ...payBack],
+    why: ['SHIPMENT_REFUSED', 'the goods could not be sent'],
   },
 ])('where $what, all is undone and the order is cancelled', async ({ plan, patience, steps, why }) => {
   const stage = await Stage.open(stageParts);
@@ -301,6 +309,32 @@ test("a customer's data is nowhere in the journal in the clear, and its end does
   await eventually(() => world.order).toBe('Completed');
 });
 
+test('an address that was erased is none, and not an empty one', async () => {
+  const journal = new Journal(journalOf('fulfilment'), stageParts.broker);
+  await journal.ensure();
+  const { personalData } = stageParts;
+  const commands = new CommandHandler(journal, fulfilmentAggregate, personalData);
+  const orderId = randomUUID();
+  const customerId = `customer of ${orderId}`;
+  const deadline = { seconds: 4_000_000_000n, nanos: 0 };
+  const shipTo = { name: 'A', line1: 'B', line2: '', city: 'C', postalCode: 'D', countryCode: 'IE' };
+  const amount = { currencyCode: 'EUR', units: 1n, nanos: 0 };
+  const placed = { customerId, lines: [], amount, paymentMethod: 'pm_ok', shipTo, deadline };
+  const send = (command: FulfilmentCommand) =>
+    commands.handle({ key: orderId, command, ...causedBy({ id: randomUUID(), correlationId: '' }, 'fulfilment') });
+  await send({ type: 'OrderPlaced', orderId, ...placed });
+  await personalData.destroy(customerId);
+  await send({ type: 'StockReserved', orderId, deadline });
+  await send({ type: 'OrderConfirmed', orderId, deadline });
+
+  const last = await journal.lastOnLeader(subjectOf('fulfilment', 'fulfilment', orderId));
+  if (last === undefined) throw new Error('nothing was stored');
+  const { data } = await readEvent(last, new EventTypes([ShipmentRequestedSchema]), personalData);
+
+  expect(data).toMatchObject({ orderId, customerId });
+  expect(data).not.toHaveProperty('shipTo');
+});
+
 test('the largest order that there may be has room in the journal, in every state that it comes to', async () => {
   const journal = new Journal(journalOf('fulfilment'), stageParts.broker);
   await journal.ensure();
@@ -377,7 +411,7 @@ test('killed again and again, with every answer twice or late, each order ends a
       payment: pick('authorized', 'authorized', 'authorized', 'declined', 'silent'),
       captureRefusals: pick(0, 0, 0, 1),
       voidRefusals: pick(0, 1),
-      shipment: pick('dispatched', 'dispatched', 'silent'),
+      shipment: pick('dispatched', 'dispatched', 'refused', 'silent'),
     }),
   );
   const placing = (async () => {
@@ -410,7 +444,7 @@ test('killed again and again, with every answer twice or late, each order ends a
     } else {
       expect(['Rejected', 'Released'], `seed ${seed}`).toContain(stock);
       expect(['None', 'Declined', 'Voided'], `seed ${seed}`).toContain(payment);
-      expect(['None', 'Cancelled'], `seed ${seed}`).toContain(shipment);
+      expect(['None', 'Refused', 'Cancelled'], `seed ${seed}`).toContain(shipment);
     }
   }
 }, 60_000);

@@ -23,7 +23,7 @@ export { fulfilmentSettings } from './settings.ts';
  * | follow-order | ORDERS | placed, confirmed, shipped, cancelled |
  * | follow-stock | INVENTORY, reservations | reserved, rejected, released |
  * | follow-payment | PAYMENTS | declined, captured, voided; capture or void refused |
- * | follow-shipment | SHIPPING | cancelled |
+ * | follow-shipment | SHIPPING | cancelled: as asked, or refused |
  * | follow-operator | OPERATIONS, fulfilments | resolution requested |
  * | undo-when-overdue | the view deadlines, each second | what has not been answered in time |
  *

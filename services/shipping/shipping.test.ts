@@ -56,6 +56,9 @@ const requested = (orderId: string, id: string = randomUUID()) =>
     { orderId, customerId: 'alice', lines: [{ sku: 'beans', quantity: 2 }], shipTo },
     { id, dataOwner: 'alice', correlationId: 'correlation' },
   );
+/** As it is read once the customer was erased. */
+const requestedWithoutAddress = (orderId: string) =>
+  fulfilment(ShipmentRequestedSchema, orderId, { orderId, customerId: 'erased' }, { dataOwner: 'erased' });
 const cancelRequested = (orderId: string, id: string = randomUUID()) =>
   fulfilment(ShipmentCancelRequestedSchema, orderId, { orderId, reason: 'SHIPMENT_DEADLINE' }, { id });
 const shipmentOf = async (orderId: string, subject = 'olga') =>
@@ -109,6 +112,17 @@ describe('what is asked for', () => {
     expect(await namesOf(twice)).toEqual(['ShipmentDispatched']);
     expect(await namesOf(never)).toEqual(['ShipmentCancelled']);
     await becomes(never, ShipmentStatus.CANCELLED);
+  });
+
+  test('for a customer who was erased is cancelled, and holds up nothing that is asked for later', async () => {
+    const orderId = randomUUID();
+    await requestedWithoutAddress(orderId);
+    await cancelRequested(orderId);
+    await settled();
+
+    const events = await eventsOf(orderId);
+
+    expect(events.map(({ data }) => data)).toMatchObject([{ orderId, reason: 'NO_ADDRESS' }]);
   });
 
   test('and is dispatched is not cancelled any more', async () => {

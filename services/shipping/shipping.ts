@@ -30,7 +30,7 @@ export { shippingSettings } from './settings.ts';
  *
  * | reaction | on | does |
  * | --- | --- | --- |
- * | ship-or-cancel-on-request | FULFILMENT, ShipmentRequested | books a carrier and dispatches the shipment |
+ * | ship-or-cancel-on-request | FULFILMENT, ShipmentRequested | books a carrier and dispatches the shipment; cancels what can't be sent |
  * | | FULFILMENT, ShipmentCancelRequested | cancels the shipment, unless it is dispatched |
  * | deliver-when-due | a shipment's `deliveryDue` | the simulated carrier delivers it |
  *

@@ -12,6 +12,7 @@ import {
   StockRequestedSchema,
 } from '#gen/causeway/fulfilment/v1/events_pb.js';
 import { FulfilmentStage, FulfilmentStateSchema } from '#gen/causeway/fulfilment/v1/state_pb.js';
+import type { Address } from '#gen/causeway/orders/v1/events_pb.js';
 import type { Aggregate } from '#kit/decider.ts';
 import { journalOf } from '#kit/streams.ts';
 import {
@@ -127,9 +128,9 @@ function causeOf({ reason, description }: StateMessage) {
 
 /** Without an address once the customer was erased. */
 function goodsOf({ lines, shipTo }: StateMessage) {
-  const { name = '', line1 = '', line2 = '', city = '', postalCode = '', countryCode = '' } = shipTo ?? {};
-  return {
-    lines: lines.map(({ sku, quantity }) => ({ sku, quantity })),
-    shipTo: { name, line1, line2, city, postalCode, countryCode },
-  };
+  return { lines: lines.map(({ sku, quantity }) => ({ sku, quantity })), shipTo: shipTo && addressOf(shipTo) };
+}
+
+function addressOf({ name, line1, line2, city, postalCode, countryCode }: Address) {
+  return { name, line1, line2, city, postalCode, countryCode };
 }

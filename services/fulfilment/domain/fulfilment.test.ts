@@ -12,6 +12,7 @@ const [stockDeadline, paymentDeadline, shipmentDeadline] = [at(60n), at(900n), a
 const order = { customerId: 'alice', lines, amount, paymentMethod: 'pm_ok', shipTo };
 const late: Cause = { reason: 'PAYMENT_DEADLINE', description: 'the payment was not authorised in time' };
 const lateShipment: Cause = { reason: 'SHIPMENT_DEADLINE', description: 'the goods were not sent in time' };
+const refusedShipment: Cause = { reason: 'SHIPMENT_REFUSED', description: 'the goods could not be sent' };
 
 const stockRequested: FulfilmentEvent = { type: 'StockRequested', orderId, ...order, deadline: stockDeadline };
 const paymentRequested: FulfilmentEvent = {
@@ -133,7 +134,7 @@ const table: { command: FulfilmentCommand; events: Partial<Record<Fulfilment['st
   },
   {
     command: { type: 'ShipmentCancelled', orderId },
-    events: { UndoingShipment: voidRequested(lateShipment) },
+    events: { UndoingShipment: voidRequested(lateShipment), WaitingForShipment: voidRequested(refusedShipment) },
   },
   {
     command: { type: 'PaymentVoided', orderId },

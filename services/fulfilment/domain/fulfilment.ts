@@ -16,6 +16,9 @@ type Address = {
   countryCode: string;
 };
 
+/** Undefined once the customer was erased: shipping refuses what has no address. */
+type ShipTo = Address | undefined;
+
 /** Why an order is undone. `description` is read by its customer. */
 export type Cause = {
   reason:
@@ -24,6 +27,7 @@ export type Cause = {
     | 'STOCK_DEADLINE'
     | 'PAYMENT_DEADLINE'
     | 'SHIPMENT_DEADLINE'
+    | 'SHIPMENT_REFUSED'
     | 'ORDER_CANCELLED';
   description: string;
 };
@@ -37,7 +41,7 @@ export type FulfilmentEvent =
       customerId: string;
       amount: Money;
       paymentMethod: string;
-      shipTo: Address;
+      shipTo: ShipTo;
     }
   | {
       type: 'PaymentRequested';
@@ -52,7 +56,7 @@ export type FulfilmentEvent =
       orderId: string;
       customerId: string;
       lines: Line[];
-      shipTo: Address;
+      shipTo: ShipTo;
       deadline: Instant;
     }
   | { type: 'CaptureRequested'; orderId: string; amount: Money }
@@ -76,7 +80,7 @@ export type FulfilmentCommand = { orderId: string } & (
       lines: Line[];
       amount: Money;
       paymentMethod: string;
-      shipTo: Address;
+      shipTo: ShipTo;
       deadline: Instant;
     }
   | { type: 'StockReserved'; deadline: Instant }
@@ -102,8 +106,8 @@ export type Fulfilment =
   | { status: 'None' }
   | (Begun &
       (
-        | { status: 'WaitingForStock'; deadline: Instant; paymentMethod: string; lines: Line[]; shipTo: Address }
-        | { status: 'WaitingForPayment'; deadline: Instant; lines: Line[]; shipTo: Address }
+        | { status: 'WaitingForStock'; deadline: Instant; paymentMethod: string; lines: Line[]; shipTo: ShipTo }
+        | { status: 'WaitingForPayment'; deadline: Instant; lines: Line[]; shipTo: ShipTo }
         | { status: 'WaitingForShipment'; deadline: Instant }
         | { status: 'WaitingForCapture'; tried: string[] }
         | { status: 'Completed' }
@@ -251,13 +255,16 @@ function undo({ orderId }: FulfilmentCommand, state: BegunFulfilment, cause: Cau
   }
 }
 
+const shipmentRefused: Cause = { reason: 'SHIPMENT_REFUSED', description: 'the goods could not be sent' };
+
+/** Asked for, or by shipping itself: then it is a refusal, and there is nothing to call back. */
 function shipmentCancelled(
   { orderId }: Command<'ShipmentCancelled'>,
   state: BegunFulfilment,
 ): FulfilmentEvent | undefined {
-  return state.status === 'UndoingShipment'
-    ? { type: 'PaymentVoidRequested', orderId, customerId: state.customerId, ...state.cause }
-    : undefined;
+  if (state.status !== 'UndoingShipment' && state.status !== 'WaitingForShipment') return undefined;
+  const cause = state.status === 'UndoingShipment' ? state.cause : shipmentRefused;
+  return { type: 'PaymentVoidRequested', orderId, customerId: state.customerId, ...cause };
 }
 
 function paymentVoided({ orderId }: Command<'PaymentVoided'>, state: BegunFulfilment): FulfilmentEvent | undefined {

@@ -3,6 +3,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { StockRejectedSchema, StockReleasedSchema, StockReservedSchema } from '#gen/causeway/inventory/v1/events_pb.js';
 import { FulfilmentResolutionRequestedSchema, Resolution } from '#gen/causeway/operations/v1/events_pb.js';
 import {
+  type Address,
   OrderCancelledSchema,
   OrderConfirmedSchema,
   type OrderPlaced,
@@ -107,15 +108,18 @@ function fact<Desc extends DescMessage>(type: Desc, means: (data: MessageShape<D
 
 function orderIn({ customerId, lines, total, paymentMethod, shipTo }: OrderPlaced) {
   const { currencyCode = '', units = 0n, nanos = 0 } = total ?? {};
-  const { name = '', line1 = '', line2 = '', city = '', postalCode = '', countryCode = '' } = shipTo ?? {};
   return {
     type: 'OrderPlaced' as const,
     customerId,
     lines: lines.map(({ sku, quantity }) => ({ sku, quantity })),
     amount: { currencyCode, units, nanos },
     paymentMethod,
-    shipTo: { name, line1, line2, city, postalCode, countryCode },
+    shipTo: shipTo && addressIn(shipTo),
   };
+}
+
+function addressIn({ name, line1, line2, city, postalCode, countryCode }: Address) {
+  return { name, line1, line2, city, postalCode, countryCode };
 }
 
 function resolutionOf(resolution: Resolution): 'RETRY' | 'SETTLED' {

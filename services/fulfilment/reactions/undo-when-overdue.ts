@@ -3,7 +3,11 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { SpanKind } from '@opentelemetry/api';
 import { StockRejectedSchema, StockReservedSchema } from '#gen/causeway/inventory/v1/events_pb.js';
 import { PaymentAuthorizedSchema, PaymentDeclinedSchema } from '#gen/causeway/payments/v1/events_pb.js';
-import { ShipmentDeliveredSchema, ShipmentDispatchedSchema } from '#gen/causeway/shipping/v1/events_pb.js';
+import {
+  ShipmentCancelledSchema,
+  ShipmentDeliveredSchema,
+  ShipmentDispatchedSchema,
+} from '#gen/causeway/shipping/v1/events_pb.js';
 import type { Broker } from '#kit/broker.ts';
 import { causedBy } from '#kit/caused-by.ts';
 import type { DeadlineRule } from '#kit/deadlines.ts';
@@ -27,7 +31,7 @@ const answering: Record<Waiting['waitsFor'], { service: string; aggregate: strin
     shipment: {
       service: 'shipping',
       aggregate: 'shipment',
-      answers: [ShipmentDispatchedSchema, ShipmentDeliveredSchema],
+      answers: [ShipmentDispatchedSchema, ShipmentDeliveredSchema, ShipmentCancelledSchema],
     },
   };
 

@@ -41,7 +41,7 @@ export type Plan = {
   /** How often a capture, or a void, is refused before it works. */
   captureRefusals: number;
   voidRefusals: number;
-  shipment: 'dispatched' | 'silent';
+  shipment: 'dispatched' | 'refused' | 'silent';
 };
 
 export const allGoesWell: Plan = {
@@ -73,7 +73,7 @@ export class World {
   order: 'Placed' | 'Confirmed' | 'Shipped' | 'Completed' | 'Cancelled' = 'Placed';
   stock: 'None' | 'Asked' | 'Reserved' | 'Rejected' | 'Released' | 'Committed' = 'None';
   payment: 'None' | 'Asked' | 'Authorized' | 'Declined' | 'Captured' | 'Voided' = 'None';
-  shipment: 'None' | 'Asked' | 'Dispatched' | 'Cancelled' = 'None';
+  shipment: 'None' | 'Asked' | 'Dispatched' | 'Refused' | 'Cancelled' = 'None';
   readonly #plan: Plan;
   readonly #heard: Record<OtherService, Set<Message>> = {
     orders: new Set(),
@@ -257,7 +257,7 @@ export class World {
         if (this.shipment === 'None') this.shipment = 'Asked';
         return [];
       case ShipmentCancelRequestedSchema.typeName:
-        if (this.shipment === 'Cancelled' || this.shipment === 'Dispatched') return [];
+        if (this.shipment !== 'None' && this.shipment !== 'Asked') return [];
         this.shipment = 'Cancelled';
         return this.#say('shipping', ShipmentCancelledSchema, {});
       default:
@@ -267,6 +267,10 @@ export class World {
 
   #answerShipment(): Said[] {
     if (this.shipment !== 'Asked' || this.#plan.shipment === 'silent') return [];
+    if (this.#plan.shipment === 'refused') {
+      this.shipment = 'Refused';
+      return this.#say('shipping', ShipmentCancelledSchema, { reason: 'NO_ADDRESS' });
+    }
     this.shipment = 'Dispatched';
     return this.#say('shipping', ShipmentDispatchedSchema, {
       customerId: this.customerId,

@@ -5,7 +5,7 @@ import type { Carrier } from '../domain/carrier.ts';
 export const simulatedCarrier: Carrier = {
   name: 'Simulated Carrier',
   async book({ orderId }) {
-    return { trackingNumber: `SIM${hash('sha256', orderId).slice(0, 12).toUpperCase()}` };
+    return { result: 'booked', trackingNumber: `SIM${hash('sha256', orderId).slice(0, 12).toUpperCase()}` };
   },
   async cancel() {},
 };

@@ -12,15 +12,20 @@ export type Consignment = {
   };
 };
 
+export type Booked =
+  | { result: 'booked'; trackingNumber: string }
+  /** It will never take this consignment. @param reason UPPER_SNAKE_CASE, for programs. */
+  | { result: 'refused'; reason: string };
+
 /** Who takes the goods to the customer. */
 export type Carrier = {
   name: string;
   /**
    * Hands a consignment over. Of the same order again: the same booking, because a process may die before it has noted
-   * the first one. Throws PermanentError for a consignment that it will never take, TransientError for one that it may
-   * take the next time, UnavailableError where it is away.
+   * the first one. Throws TransientError for a consignment that it may take the next time, UnavailableError where it is
+   * away.
    */
-  book(consignment: Consignment, signal: AbortSignal): Promise<{ trackingNumber: string }>;
+  book(consignment: Consignment, signal: AbortSignal): Promise<Booked>;
   /** Takes an order's booking back; nothing happens where there is none. Throws as `book` does. */
   cancel(orderId: string, signal: AbortSignal): Promise<void>;
 };

@@ -35,7 +35,7 @@ describe.each<Row>([
     answers: { None: event(dispatched), Dispatched: nothing, Delivered: nothing, Cancelled: nothing },
   },
   {
-    what: 'a shipment is cancelled, also before it was asked for, unless it is dispatched',
+    what: 'a shipment is cancelled, also before it was asked for or because it can not be sent, unless it is dispatched',
     command: { type: 'CancelShipment', orderId, reason: 'SHIPMENT_DEADLINE' },
     answers: { None: event(cancelled), Dispatched: nothing, Delivered: nothing, Cancelled: nothing },
   },

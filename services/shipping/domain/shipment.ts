@@ -13,7 +13,7 @@ type DispatchShipment = {
   trackingNumber: string;
 };
 
-/** @param reason UPPER_SNAKE_CASE, for programs. */
+/** It is not wanted any more, or can't be sent. @param reason UPPER_SNAKE_CASE, for programs. */
 type CancelShipment = { type: 'CancelShipment'; orderId: string; reason: string };
 
 type ConfirmDelivery = { type: 'ConfirmDelivery'; orderId: string };

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
-import { ShipmentRequestedSchema } from '#gen/causeway/fulfilment/v1/events_pb.js';
-import { PermanentError, TransientError } from '#kit/errors.ts';
+import { ShipmentCancelRequestedSchema, ShipmentRequestedSchema } from '#gen/causeway/fulfilment/v1/events_pb.js';
+import { TransientError } from '#kit/errors.ts';
 import type { Carrier, Consignment } from '../domain/carrier.ts';
 import { type Shipment, type ShipmentCommand, shipment } from '../domain/shipment.ts';
 import { shipOrCancelOnRequest } from './ship-or-cancel.ts';
@@ -20,7 +20,7 @@ function reacting(carrier: Partial<Carrier> = {}, before: Shipment = shipment.in
     name: 'noting',
     book: async (consignment) => {
       told.push(consignment);
-      return { trackingNumber: 'T-1' };
+      return { result: 'booked', trackingNumber: 'T-1' };
     },
     cancel: async (id) => {
       told.push(`cancel ${id}`);
@@ -38,7 +38,11 @@ function reacting(carrier: Partial<Carrier> = {}, before: Shipment = shipment.in
   });
   const request = (says = requested) =>
     reaction.handle({ id: 'e', key: orderId, data: create(ShipmentRequestedSchema, says) } as never, context);
-  return { request, told, commands };
+  const cancel = () => {
+    const data = create(ShipmentCancelRequestedSchema, { orderId, reason: 'SHIPMENT_DEADLINE' });
+    return reaction.handle({ id: 'f', key: orderId, data } as never, context);
+  };
+  return { request, cancel, told, commands, status: () => state.status };
 }
 
 test('the carrier gets the address in the clear, and the shipment its tracking number', async () => {
@@ -82,11 +86,44 @@ test('nothing is dispatched that the carrier did not take', async () => {
   expect(commands).toEqual([]);
 });
 
-test('without an address nothing can be sent, now or later', async () => {
-  const { request, told } = reacting();
-  const { shipTo: _, ...erased } = requested;
+const erased = { ...requested, shipTo: undefined } as never;
 
-  await expect(request(erased as never)).rejects.toThrow(PermanentError);
+test('without an address nothing can be sent, now or later: it is cancelled, and says why', async () => {
+  const { request, cancel, told, commands } = reacting();
 
-  expect(told).toEqual([]);
+  await request(erased);
+  await cancel();
+
+  expect(told.filter((each) => typeof each !== 'string')).toEqual([]);
+  expect(commands[0]).toEqual({ type: 'CancelShipment', orderId, reason: 'NO_ADDRESS' });
 });
+
+test('what the carrier will never take is cancelled, and says why', async () => {
+  const { request, commands, status } = reacting({ book: async () => ({ result: 'refused', reason: 'TOO_HEAVY' }) });
+
+  await request();
+
+  expect(commands).toEqual([{ type: 'CancelShipment', orderId, reason: 'TOO_HEAVY' }]);
+  expect(status()).toBe('Cancelled');
+});
+
+test('what was dispatched before its address was erased stays dispatched, and with the carrier', async () => {
+  const { request, told, status } = reacting();
+  await request();
+
+  await request(erased);
+
+  expect(status()).toBe('Dispatched');
+  expect(told).not.toContain(`cancel ${orderId}`);
+});
+
+test.each(['erased', 'called back'] as const)(
+  'a booking that nobody has noted is taken back where it is %s',
+  async (how) => {
+    const { request, cancel, told } = reacting();
+
+    await (how === 'erased' ? request(erased) : cancel());
+
+    expect(told).toEqual([`cancel ${orderId}`]);
+  },
+);
