@@ -153,6 +153,17 @@ test('while something is away it waits, says so, and goes on when that is back',
   await expect.poll(() => deadlines.health().ready, soon).toBe(true);
 });
 
+test('what was away is nothing to who has no partition any more', async () => {
+  await insert([loan('late', before(1))]);
+  const { deadlines } = reminders(() => Promise.reject(new UnavailableError('the broker is away')));
+  await deadlines.own([0]);
+  await expect.poll(() => deadlines.health().ready, soon).toBe(false);
+
+  await deadlines.own([]);
+
+  expect(deadlines.health()).toEqual({ ready: true, reasons: [] });
+});
+
 test('a database that was away is asked again', { timeout: 30_000 }, async () => {
   const mongodb = await ownMongodb();
   await openLoans(`${mongodb.url}/loans`);

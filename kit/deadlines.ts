@@ -77,6 +77,8 @@ export class Deadlines<Document extends object> {
       this.#stop?.abort();
       this.#stop = undefined;
       await this.#looking;
+      // Nobody looks any more who could see that it is over.
+      if (this.#partitions.length === 0) this.#problem = undefined;
       return;
     }
     if (this.#stop === undefined) {
