@@ -434,6 +434,25 @@ test('a position of an event that the view does not look at is reached once the 
   expect(await amountsOf(projection, 'anna')).toEqual([1]);
 });
 
+test('such a position is reached also where nothing that the view looks at has come since it was started', async () => {
+  const { bank, projection } = await openedView();
+  const subject = subjectOf(bank.service, 'safe', 'anna');
+  for (const deposits of [0, 1]) {
+    for (let count = 0; count < deposits; count++) await bank.deposit('anna', 1);
+    const { seq } = await bank.broker.js.publish(subject, new Uint8Array());
+    void projection.own(allPartitions);
+    await isReady(projection);
+    await reached(projection, bank, 'anna', seq, 3_000);
+    expect(await amountsOf(projection, 'anna')).toEqual(deposits === 0 ? undefined : [1]);
+    await projection.own([]);
+    await bank.broker.js.publish(subject, new Uint8Array());
+    void projection.own(allPartitions);
+    await isReady(projection);
+    await reached(projection, bank, 'anna', seq + 1, 3_000);
+    await projection.own([]);
+  }
+});
+
 test('a query whose deadline passes before the view is there is told so at once', async () => {
   const { bank, projection } = await openedView();
   void projection.own(allPartitions);

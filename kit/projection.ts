@@ -203,7 +203,10 @@ export class Projection<Document extends object> {
     );
     if (info === undefined || info.num_pending > 0) return false;
     const checkpoint = await this.#checkpointOf(place);
-    return (checkpoint?.positions[stream] ?? 0) >= info.delivered.stream_seq;
+    if (checkpoint === undefined) return false;
+    // Where it has delivered nothing since it was reset, it has looked further than what it began behind: the floor.
+    const { stream_seq: last } = info.delivered.consumer_seq === 0 ? info.ack_floor : info.delivered;
+    return (checkpoint.positions[stream] ?? 0) >= last;
   }
 }
 
