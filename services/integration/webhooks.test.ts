@@ -105,6 +105,18 @@ describe('an endpoint', () => {
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   });
 
+  test('is not listed with its deliveries before what its caller knows is shown', async () => {
+    const { position } = await service.call(createEndpoint, { url });
+    const atLeast = position === undefined ? [] : [position];
+    const future = atLeast.map((each) => ({ ...each, sequence: each.sequence + 1_000n }));
+
+    expect((await service.call(listDeliveries, { atLeast })).nextPageToken).toBe('');
+    await expect(service.call(listDeliveries, { atLeast: future })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { violations: [{ field: 'at_least[0]' }] },
+    });
+  });
+
   test('that can not be is said to be wrong, by its field', async () => {
     const violating = (field: string) => ({ code: 'INVALID_ARGUMENT', details: { violations: [{ field }] } });
     for (const wrong of ['ftp://shop.example/', 'http://user:word@127.0.0.1/', 'hooks']) {

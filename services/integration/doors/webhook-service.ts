@@ -109,8 +109,9 @@ export function webhookDoor(parts: WebhookDoorParts): Door {
       return create(ListEndpointsResponseSchema, { endpoints: (await listEndpoints(endpoints)).map(endpointMessage) });
     },
 
-    async listDeliveries({ endpointId, status, pageSize, pageToken }, call) {
+    async listDeliveries({ endpointId, status, pageSize, pageToken, atLeast }, call) {
       requireRole(call, 'operator');
+      await deliveries.reached(atLeast, call.signal);
       const filter = { endpointId: endpointId.toLowerCase(), status };
       const page = await listDeliveries(deliveries, filter, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize, pageToken);
       return create(ListDeliveriesResponseSchema, {
