@@ -7,6 +7,7 @@ import {
   RetentionPolicy,
   StorageType,
   type StreamConfig,
+  type StreamInfo,
 } from '@nats-io/jetstream';
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
@@ -132,11 +133,16 @@ export async function ensureStream(manager: JetStreamManager, declared: StreamDe
 }
 
 async function readOrCreate(manager: JetStreamManager, declared: StreamDeclaration): Promise<StreamConfig> {
+  return ((await findStream(manager, declared.name)) ?? (await manager.streams.add(declared))).config;
+}
+
+/** What the broker knows of a stream; undefined where there is none. */
+export async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
   try {
-    return (await manager.streams.info(declared.name)).config;
+    return await manager.streams.info(name);
   } catch (error) {
     if (!(error instanceof JetStreamApiError) || error.code !== STREAM_NOT_FOUND) throw error;
-    return (await manager.streams.add(declared)).config;
+    return undefined;
   }
 }
 

@@ -2,7 +2,8 @@ import type { Message } from '@bufbuild/protobuf';
 import type { ItemListed, ItemPriceChanged, ItemRestocked } from '#gen/causeway/inventory/v1/events_pb.js';
 import type { Broker } from '#kit/broker.ts';
 import type { RecordedEvent } from '#kit/event.ts';
-import { addPieces, learn, noFacts, type OrderFacts, type Pieces } from './order-facts.ts';
+import { findStream } from '#kit/streams.ts';
+import { addTo, learn, noFacts, type OrderFacts, type Pieces } from './order-facts.ts';
 import { problemsOf, waitsFor } from './order-rules.ts';
 import { recordedEvents } from './recorded-events.ts';
 
@@ -24,6 +25,9 @@ const ABOUT_ORDERS = new Set(['order', 'fulfilment', 'reservation', 'payment', '
 /** Problems that are kept word for word; beyond, they are counted only. */
 const MAX_PROBLEMS = 100;
 
+/** What is said shortly before a stream forgets it may be gone already; clocks differ, too. */
+const FORGOTTEN_EARLY_MS = 60_000;
+
 /** Pieces of an item, as the stock itself says. */
 export type Stock = { available: number; reserved: number };
 
@@ -36,7 +40,7 @@ export type Audit = {
   /** What must not be. */
   problems: string[];
   problemCount: number;
-  /** Events by stream. */
+  /** Events by stream; a stream that is not there is not in it. */
   events: Map<string, number>;
   facts: ReadonlyMap<string, OrderFacts>;
 };
@@ -50,6 +54,9 @@ export type Audit = {
 export async function audit(broker: Broker, stock: ReadonlyMap<string, Stock>): Promise<Audit> {
   const found = new Findings();
   for (const stream of STREAMS) {
+    const info = await findStream(broker.manager, stream);
+    if (info === undefined) continue;
+    found.begin(stream, info.config.max_age / 1_000_000);
     for await (const event of recordedEvents(broker, stream, (problem) => found.problem(problem))) found.add(event);
   }
   found.checkOrders();
@@ -66,6 +73,8 @@ class Findings {
   readonly #outcomes = new Map<string, number>();
   readonly #waiting = new Map<string, string[]>();
   readonly #problems: string[] = [];
+  /** Of the streams that forget: since when everything is there. */
+  readonly #keptSince = new Map<string, Date>();
   #problemCount = 0;
 
   problem(words: string): void {
@@ -73,14 +82,21 @@ class Findings {
     if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(words);
   }
 
+  /** @param keptMs how long the stream keeps what is said; 0: for ever. */
+  begin(stream: string, keptMs: number): void {
+    this.#events.set(stream, 0);
+    if (keptMs > 0) this.#keptSince.set(stream, new Date(Date.now() - keptMs + FORGOTTEN_EARLY_MS));
+  }
+
   add(event: RecordedEvent): void {
-    addPieces(this.#events, event.stream, 1);
+    addTo(this.#events, event.stream, 1);
     const place = `${event.stream} ${event.sequence} (${event.type} of ${event.key})`;
     if (this.#ids.has(event.id)) this.problem(`${place}: the event ${event.id} is there twice`);
     this.#ids.add(event.id);
     const known = this.#versions.get(event.subject);
-    // Notices are forgotten after a day, so the first one that is left may have any version.
-    const isNext = event.version === (known ?? 0) + 1 || (known === undefined && event.stream === 'NOTICES');
+    // Where a stream forgets, the first one that is left may have any version.
+    const isFirstLeft = known === undefined && this.#keptSince.has(event.stream);
+    const isNext = event.version === (known ?? 0) + 1 || isFirstLeft;
     if (!isNext) this.problem(`${place}: version ${event.version} follows ${known ?? 0}`);
     this.#versions.set(event.subject, event.version);
     const aggregate = event.subject.split('.')[3] ?? '';
@@ -97,15 +113,17 @@ class Findings {
   #stock({ stream, key, data }: RecordedEvent): void {
     if (stream !== 'INVENTORY') return;
     const { quantity } = data as Message as ItemListed | ItemPriceChanged | ItemRestocked;
-    addPieces(this.#stocked, key, quantity);
+    addTo(this.#stocked, key, quantity);
   }
 
   checkOrders(): void {
+    const since = (stream: string) => this.#keptSince.get(stream) ?? new Date(0);
+    const keptSince = { emails: since('NOTICES'), published: since('PUBLIC') };
     for (const [orderId, facts] of this.#facts) {
-      for (const problem of problemsOf(facts)) this.problem(`order ${orderId} ${problem}`);
+      for (const problem of problemsOf(facts, keptSince)) this.problem(`order ${orderId} ${problem}`);
       const reason = waitsFor(facts);
       if (reason === undefined) {
-        addPieces(this.#outcomes, facts.completed > 0 ? 'completed' : facts.fulfilmentReason, 1);
+        addTo(this.#outcomes, facts.completed > 0 ? 'completed' : facts.fulfilmentReason, 1);
       } else {
         this.#waiting.set(reason, [...(this.#waiting.get(reason) ?? []), orderId]);
       }
@@ -117,9 +135,12 @@ class Findings {
     const taken: Pieces = new Map();
     for (const { reserved, released, committed } of this.#facts.values()) {
       for (const [sku, quantity] of reserved ?? []) {
-        if (committed !== undefined) addPieces(taken, sku, quantity);
-        else if (released === undefined) addPieces(held, sku, quantity);
+        if (committed !== undefined) addTo(taken, sku, quantity);
+        else if (released === undefined) addTo(held, sku, quantity);
       }
+    }
+    for (const sku of stock.keys()) {
+      if (!this.#stocked.has(sku)) this.problem(`item ${sku} is in stock, and its journal has none`);
     }
     for (const [sku, stocked] of this.#stocked) {
       const expected = {

@@ -21,7 +21,8 @@ export type OrderFacts = {
   shipped: number;
   completed: number;
   cancelled: number;
-  cancellationReason: string;
+  /** When these happened. */
+  at: Partial<Record<'confirmed' | 'shipped' | 'completed' | 'cancelled', Date>>;
   total: bigint;
   /** The latest event of its fulfilment, and why it failed or needs attention. */
   fulfilment: string;
@@ -43,6 +44,8 @@ export type OrderFacts = {
   publishedCompleted: number;
   publishedCancelled: number;
   eventIds: Set<string>;
+  /** How often each type of event was said. */
+  said: Map<string, number>;
 };
 
 type EventData =
@@ -67,13 +70,12 @@ type EventData =
   | published.OrderCompleted
   | published.OrderCancelled;
 
-const nothing: Omit<OrderFacts, 'eventIds' | 'emails'> = {
+const nothing: Omit<OrderFacts, 'at' | 'emails' | 'eventIds' | 'said'> = {
   placed: 0,
   confirmed: 0,
   shipped: 0,
   completed: 0,
   cancelled: 0,
-  cancellationReason: '',
   total: 0n,
   fulfilment: '',
   fulfilmentReason: '',
@@ -93,12 +95,13 @@ const nothing: Omit<OrderFacts, 'eventIds' | 'emails'> = {
 };
 
 export function noFacts(): OrderFacts {
-  return { ...nothing, emails: [], eventIds: new Set() };
+  return { ...nothing, at: {}, emails: [], eventIds: new Set(), said: new Map() };
 }
 
 /** Adds what an event says to what is known of its order. */
 export function learn(facts: OrderFacts, event: RecordedEvent): void {
   facts.eventIds.add(event.id);
+  addTo(facts.said, event.type, 1);
   if (event.stream === 'FULFILMENT') facts.fulfilment = event.type.split('.').at(-1) ?? '';
   const data = event.data as Message as EventData;
   switch (data.$typeName) {
@@ -108,16 +111,19 @@ export function learn(facts: OrderFacts, event: RecordedEvent): void {
       break;
     case 'causeway.orders.v1.OrderConfirmed':
       facts.confirmed++;
+      facts.at.confirmed = event.time;
       break;
     case 'causeway.orders.v1.OrderShipped':
       facts.shipped++;
+      facts.at.shipped = event.time;
       break;
     case 'causeway.orders.v1.OrderCompleted':
       facts.completed++;
+      facts.at.completed = event.time;
       break;
     case 'causeway.orders.v1.OrderCancelled':
       facts.cancelled++;
-      facts.cancellationReason = data.reason;
+      facts.at.cancelled = event.time;
       break;
     case 'causeway.fulfilment.v1.FulfilmentFailed':
       facts.fulfilmentReason = data.reason;
@@ -177,10 +183,10 @@ function nanosOf(money: Money | undefined): bigint {
 
 function piecesOf(lines: readonly { sku: string; quantity: number }[]): Pieces {
   const pieces: Pieces = new Map();
-  for (const { sku, quantity } of lines) addPieces(pieces, sku, quantity);
+  for (const { sku, quantity } of lines) addTo(pieces, sku, quantity);
   return pieces;
 }
 
-export function addPieces(pieces: Pieces, sku: string, quantity: number): void {
-  pieces.set(sku, (pieces.get(sku) ?? 0) + quantity);
+export function addTo(counts: Map<string, number>, name: string, count: number): void {
+  counts.set(name, (counts.get(name) ?? 0) + count);
 }

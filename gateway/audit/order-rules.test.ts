@@ -2,6 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { noFacts, type OrderFacts } from './order-facts.ts';
 import { problemsOf, waitsFor } from './order-rules.ts';
 
+/** Nothing was forgotten. */
+const always = { emails: new Date(0), published: new Date(0) };
+
 const placed: OrderFacts = { ...noFacts(), placed: 1, total: 500n };
 
 const completed: OrderFacts = {
@@ -46,7 +49,7 @@ describe('an order as it must be', () => {
     ['completed and refunded in part', { ...completed, refunded: 200n }],
     ['on its way', { ...placed, fulfilment: 'PaymentRequested', reserved: new Map([['cup', 2]]) }],
   ])('%s', (_, facts) => {
-    expect(problemsOf(facts)).toEqual([]);
+    expect(problemsOf(facts, always)).toEqual([]);
   });
 });
 
@@ -77,10 +80,39 @@ describe('an order as it must not be', () => {
     ['has the e-mail ORDER_SHIPPED b twice', { ...completed, emails: [...completed.emails, 'ORDER_SHIPPED b'] }],
     ['is completed, and an e-mail is missing', { ...completed, emails: ['ORDER_SHIPPED b'] }],
     ['is cancelled, and no e-mail says so', { ...cancelled, emails: [] }],
+    [
+      'has ShipmentDispatched 2 times',
+      { ...completed, said: new Map([['causeway.shipping.v1.ShipmentDispatched', 2]]) },
+    ],
     ['is completed 1 times, and published so 2 times', { ...completed, publishedCompleted: 2 }],
     ['is cancelled 1 times, and published so 0 times', { ...cancelled, publishedCancelled: 0 }],
   ])('%s', (problem, facts) => {
-    expect(problemsOf(facts)).toContain(problem);
+    expect(problemsOf(facts, always)).toContain(problem);
+  });
+});
+
+describe('of what is kept for a while only', () => {
+  const [before, after] = [new Date(1_000), new Date(3_000)];
+  const since = { emails: new Date(2_000), published: new Date(2_000) };
+  const silent: OrderFacts = { ...completed, emails: [], publishedCompleted: 0 };
+
+  test('nothing is missed of an order that ended before', () => {
+    const at = { confirmed: before, shipped: before, completed: before };
+    expect(problemsOf({ ...silent, at }, since)).toEqual([]);
+    const undone = { ...cancelled, emails: [], publishedCancelled: 0, at: { cancelled: before } };
+    expect(problemsOf(undone, since)).toEqual([]);
+  });
+
+  test('what must still be there is missed', () => {
+    const at = { confirmed: before, shipped: after, completed: after };
+    expect(problemsOf({ ...silent, at }, since)).toEqual([
+      'is completed, and an e-mail is missing',
+      'is completed 1 times, and published so 0 times',
+    ]);
+    expect(problemsOf({ ...silent, emails: ['ORDER_SHIPPED b'], at, publishedCompleted: 1 }, since)).toEqual([]);
+    expect(problemsOf({ ...silent, at: { completed: before }, publishedCompleted: 2 }, since)).toContain(
+      'is completed 1 times, and published so 2 times',
+    );
   });
 });
 

@@ -1,8 +1,20 @@
 import type { OrderFacts, Pieces } from './order-facts.ts';
 
+/** Since when everything is there of what is kept for a while only. */
+export type KeptSince = { emails: Date; published: Date };
+
+/** What is said once of an order, if ever, by others than itself. */
+const ONCE = [
+  'causeway.inventory.v1.StockReserved',
+  'causeway.inventory.v1.StockRejected',
+  'causeway.inventory.v1.StockReleased',
+  'causeway.inventory.v1.StockCommitted',
+  'causeway.shipping.v1.ShipmentDispatched',
+];
+
 /** What is wrong with an order, in words; nothing where all is as it must be. An order that is not at its end yet may wait. */
-export function problemsOf(facts: OrderFacts): string[] {
-  return [...once(facts), ...ended(facts), ...stock(facts), ...money(facts), ...told(facts)];
+export function problemsOf(facts: OrderFacts, keptSince: KeptSince): string[] {
+  return [...once(facts), ...ended(facts), ...stock(facts), ...money(facts), ...told(facts, keptSince)];
 }
 
 /** What an order waits for that is neither completed nor cancelled; undefined: for nothing. */
@@ -38,9 +50,14 @@ function isSettled({ fulfilment }: OrderFacts): boolean {
 }
 
 function once(facts: OrderFacts): string[] {
-  return (['placed', 'confirmed', 'shipped', 'completed', 'cancelled'] as const)
-    .filter((what) => facts[what] > 1)
-    .map((what) => `is ${what} ${facts[what]} times`);
+  return [
+    ...(['placed', 'confirmed', 'shipped', 'completed', 'cancelled'] as const)
+      .filter((what) => facts[what] > 1)
+      .map((what) => `is ${what} ${facts[what]} times`),
+    ...ONCE.filter((type) => (facts.said.get(type) ?? 0) > 1).map(
+      (type) => `has ${type.split('.').at(-1)} ${facts.said.get(type)} times`,
+    ),
+  ];
 }
 
 function ended(facts: OrderFacts): string[] {
@@ -88,17 +105,34 @@ function money(facts: OrderFacts): string[] {
   ]);
 }
 
-function told({ emails, completed, cancelled, publishedCompleted, publishedCancelled }: OrderFacts): string[] {
+function told(facts: OrderFacts, keptSince: KeptSince): string[] {
+  const { emails, completed, cancelled, publishedCompleted, publishedCancelled, at } = facts;
   const twice = emails.find((email, index) => emails.indexOf(email) !== index);
   const kinds = emails.map((email) => email.split(' ')[0]);
-  const lacks = (kind: string) => !kinds.includes(kind);
+  const lacks = (kind: string, since: Date | undefined) => !kinds.includes(kind) && isAfter(since, keptSince.emails);
+  const isOdd = (published: number, times: number, since: Date | undefined) =>
+    published !== times && (published > 0 || isAfter(since, keptSince.published));
   return problems([
     [twice !== undefined, `has the e-mail ${twice} twice`],
-    [completed > 0 && (lacks('ORDER_CONFIRMED') || lacks('ORDER_SHIPPED')), 'is completed, and an e-mail is missing'],
-    [cancelled > 0 && lacks('ORDER_CANCELLED'), 'is cancelled, and no e-mail says so'],
-    [publishedCompleted !== completed, `is completed ${completed} times, and published so ${publishedCompleted} times`],
-    [publishedCancelled !== cancelled, `is cancelled ${cancelled} times, and published so ${publishedCancelled} times`],
+    [
+      completed > 0 && (lacks('ORDER_CONFIRMED', at.confirmed) || lacks('ORDER_SHIPPED', at.shipped)),
+      'is completed, and an e-mail is missing',
+    ],
+    [cancelled > 0 && lacks('ORDER_CANCELLED', at.cancelled), 'is cancelled, and no e-mail says so'],
+    [
+      isOdd(publishedCompleted, completed, at.completed),
+      `is completed ${completed} times, and published so ${publishedCompleted} times`,
+    ],
+    [
+      isOdd(publishedCancelled, cancelled, at.cancelled),
+      `is cancelled ${cancelled} times, and published so ${publishedCancelled} times`,
+    ],
   ]);
+}
+
+/** What is not known to have happened before counts as after. */
+function isAfter(time: Date | undefined, since: Date): boolean {
+  return time === undefined || time >= since;
 }
 
 function problems(rules: readonly [boolean, string][]): string[] {

@@ -9,8 +9,11 @@ const types = new EventTypes(eventFiles.flatMap(eventsIn));
 /** Personal data is not needed to audit, and stays sealed. */
 const noKeys = { find: async () => undefined };
 
+const READ_AT_ONCE = 1_000;
+const READ_WITHIN_MS = 5_000;
+
 /**
- * A journal's events, first to last, as far as it has come when it is begun. A stream that is not there has none.
+ * A stream's events, first to last, as far as it has come when it is begun.
  * @param onMalformed is told of each message that is no event.
  */
 export async function* recordedEvents(
@@ -21,8 +24,8 @@ export async function* recordedEvents(
   const { state } = await manager.streams.info(stream);
   if (state.messages === 0) return;
   const consumer = await js.consumers.get(stream);
-  const messages = await consumer.consume({ max_messages: 1_000 });
-  try {
+  for (;;) {
+    const messages = await consumer.fetch({ max_messages: READ_AT_ONCE, expires: READ_WITHIN_MS });
     for await (const message of messages) {
       const stored = storedFromConsumer(message);
       try {
@@ -32,7 +35,7 @@ export async function* recordedEvents(
       }
       if (stored.sequence >= state.last_seq) return;
     }
-  } finally {
-    await messages.close();
+    // Where a stream forgets, the last ones may have gone meanwhile.
+    if ((await manager.streams.info(stream)).state.first_seq > state.last_seq) return;
   }
 }

@@ -1,0 +1,26 @@
+import { type Broker, connectBroker } from '#kit/broker.ts';
+import type { PlatformSettings } from '#kit/platform-settings.ts';
+import { StartError } from '#kit/process.ts';
+import { SettingsError } from '#kit/settings.ts';
+
+/**
+ * Does something at the platform's broker.
+ * @throws SettingsError without its address; StartError where it can't be reached.
+ */
+export async function atBroker<Result>(
+  { natsUrl, natsCreds }: Pick<PlatformSettings, 'natsUrl' | 'natsCreds'>,
+  run: (broker: Broker) => Promise<Result>,
+): Promise<Result> {
+  if (natsUrl === undefined) throw new SettingsError("NATS_URL must be set: the platform's broker");
+  const broker = await connectBroker({ url: natsUrl, credentials: natsCreds, name: 'causeway-cli' }).catch((error) => {
+    // The address may hold a password.
+    throw new StartError(
+      `the broker at NATS_URL can not be reached: ${error instanceof Error ? error.message : error}`,
+    );
+  });
+  try {
+    return await run(broker);
+  } finally {
+    await broker.close();
+  }
+}
