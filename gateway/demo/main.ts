@@ -12,17 +12,18 @@ import { DEVELOPMENT_KEY } from '#kit/rpc/identity.ts';
 import { readSettings } from '#kit/settings.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import { type Audit, audit } from '../audit/audit.ts';
+import { auditWords } from '../audit/audit-words.ts';
 import { allSettings, startPlatform } from '../platform.ts';
 import { Customers, type Placed } from './customers.ts';
 import { Flow } from './flow.ts';
 import { planOf } from './plan.ts';
-import { auditWords, outcomesOf, outcomesTable, timeline } from './report.ts';
+import { outcomesOf, outcomesTable, timeline } from './report.ts';
 import { showProgress } from './screen.ts';
 
 const HELP = `Starts a platform of its own, places orders of every outcome, shows the events as they flow, and then what became of
 each. Ends with 0 only where all is as expected.
 
-npm run demo                    225 orders; about half a minute
+npm run demo                    226 orders; about half a minute
 npm run demo -- --orders 1000   about so many
 npm run demo -- --help          this text
 

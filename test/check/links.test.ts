@@ -55,6 +55,22 @@ test('every guarantee names a test', () => {
   expect(rows.filter((row) => namedTests(row).length === 0)).toEqual([]);
 });
 
+test('the operating page names every metric of ours, and every stream that is declared', () => {
+  const page = read('docs/operating.md');
+  const sources = globSync('{kit,services,gateway}/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] }).map(read);
+  const metrics = sources.flatMap((source) =>
+    [...source.matchAll(/(?:[gG]auge|counter|seconds)\(\s*'(causeway\.[\w.]+)'/g)].map(([, name = '']) => name),
+  );
+  const journals = sources.flatMap((source) =>
+    [...source.matchAll(/journalOf\('(\w+)'\)/g)].map(([, name = '']) => name),
+  );
+  const named = [...metrics.map((name) => name.replaceAll('.', '_')), ...journals.map((name) => name.toUpperCase())];
+
+  expect(new Set(metrics).size).toBeGreaterThan(8);
+  expect(new Set(journals).size).toBeGreaterThan(6);
+  expect(new Set([...named, 'NOTICES', 'PUBLIC'].filter((name) => !page.includes(name)))).toEqual(new Set());
+});
+
 describe('a page', () => {
   test('that refers to what is not there is noticed, by a link and by a path', () => {
     const text =
