@@ -1,32 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { Identity } from '#kit/rpc/identity.ts';
+import { run, runCauseway } from './testing/run.ts';
 
 const SECRET = 'a secret of thirty-two bytes or so';
-
-/** Runs a program as an operator does. */
-async function run(program: string, words: readonly string[], environment: Record<string, string> = {}) {
-  const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(program, words, {
-    cwd: new URL('../..', import.meta.url),
-    env: { PATH, HOME, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  const [status] = await once(child, 'close');
-  return { status, stdout, stderr };
-}
-
-const causeway = (words: readonly string[], environment?: Record<string, string>) =>
-  run(process.execPath, ['gateway/cli/main.ts', ...words], environment);
 
 describe('token', () => {
   test('prints a token for the development key, alone on a line, as npm runs it', async () => {
@@ -41,7 +18,7 @@ describe('token', () => {
 
   test('signs with AUTH_SECRET where it is set, for the role and the time that were asked for', async () => {
     const words = ['token', '--role', 'operator', '--subject', 'olga', '--expires', '15m'];
-    const { status, stdout } = await causeway(words, { AUTH_SECRET: SECRET });
+    const { status, stdout } = await runCauseway(words, { AUTH_SECRET: SECRET });
 
     expect(status).toBe(0);
     const caller = await new Identity({ secret: SECRET }).authenticate(`Bearer ${stdout.trim()}`);
@@ -77,7 +54,7 @@ describe('token', () => {
       'a duration such as 15m',
     ],
   ])('is refused %s, which is said without a stack', { concurrent: true }, async (_, words, environment, said) => {
-    const { status, stdout, stderr } = await causeway(['token', ...words], environment);
+    const { status, stdout, stderr } = await runCauseway(['token', ...words], environment);
 
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(said);
@@ -87,14 +64,15 @@ describe('token', () => {
 
 describe('the operator tool', () => {
   test('says what it can do', async () => {
-    const { status, stdout } = await causeway(['--help']);
+    const { status, stdout } = await runCauseway(['--help']);
 
     expect(status).toBe(0);
-    for (const command of ['token', 'erase-customer', 'dead-letters', 'fulfilments']) expect(stdout).toContain(command);
+    for (const command of ['token', 'erase-customer', 'audit', 'dead-letters', 'fulfilments'])
+      expect(stdout).toContain(command);
   });
 
   test.each([[['tokn']], [[]]])('does not do what it does not know, and shows what it does: %j', async (words) => {
-    const { status, stdout, stderr } = await causeway(words);
+    const { status, stdout, stderr } = await runCauseway(words);
 
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain('erase-customer');
@@ -113,7 +91,7 @@ describe('erase-customer', () => {
       'the broker at NATS_URL can not be reached',
     ],
   ])('is refused %s, which is said without a stack', async (_, words, environment, said) => {
-    const { status, stdout, stderr } = await causeway(['erase-customer', ...words], environment);
+    const { status, stdout, stderr } = await runCauseway(['erase-customer', ...words], environment);
 
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(said);

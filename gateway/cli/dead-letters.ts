@@ -1,23 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import type { Client } from '@connectrpc/connect';
 import { Command, InvalidArgumentError } from 'commander';
 import {
   DiscardDeadLettersResponseSchema,
   GetDeadLetterResponseSchema,
+  OperationsService,
   type ParkedKey,
   ParkedKeySchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { StartError } from '#kit/process.ts';
 import { type Chosen, choosing, filterOf } from './choosing.ts';
 import { dataJson, letterText, parkedTable } from './dead-letter-text.ts';
-import {
-  asOperator,
-  type CallingOptions,
-  calling,
-  countFrom,
-  type Operations,
-  oneAnswer,
-  PAGE_SIZE,
-} from './operations-client.ts';
+import { asOperator, type CallingOptions, calling, countFrom, oneAnswer, PAGE_SIZE } from './gateway-client.ts';
 import { asJson, print, tell } from './printing.ts';
 import { type ReplayOptions, replay } from './replay.ts';
 
@@ -81,7 +75,9 @@ export function deadLettersCommand(): Command {
 }
 
 async function list(options: ListOptions): Promise<void> {
-  const { keys, total } = await asOperator(options, (client) => parkedKeys(client, options, options.limit));
+  const { keys, total } = await asOperator(OperationsService, options, (client) =>
+    parkedKeys(client, options, options.limit),
+  );
   if (options.json) {
     for (const key of keys) print(asJson(ParkedKeySchema, key));
     return;
@@ -91,7 +87,7 @@ async function list(options: ListOptions): Promise<void> {
 }
 
 /** The first keys of a selection, page by page, and how many there are. */
-async function parkedKeys(client: Operations, chosen: Chosen, limit: number) {
+async function parkedKeys(client: Client<typeof OperationsService>, chosen: Chosen, limit: number) {
   const keys: ParkedKey[] = [];
   for (let pageToken = ''; ; ) {
     const request = { filter: filterOf(chosen), pageSize: Math.min(PAGE_SIZE, limit - keys.length), pageToken };
@@ -103,7 +99,7 @@ async function parkedKeys(client: Operations, chosen: Chosen, limit: number) {
 }
 
 async function show(sequence: bigint, options: ShowOptions): Promise<void> {
-  const found = await asOperator(options, (client) => client.getDeadLetter({ sequence }, oneAnswer));
+  const found = await asOperator(OperationsService, options, (client) => client.getDeadLetter({ sequence }, oneAnswer));
   if (!options.data) {
     print(options.json ? asJson(GetDeadLetterResponseSchema, found, 2) : letterText(found));
     return;
@@ -121,7 +117,9 @@ async function discard(options: DiscardOptions): Promise<void> {
   }
   const request = { filter: filterOf(options), all, firstOnly, reason, requestId };
   try {
-    const done = await asOperator(options, (client) => client.discardDeadLetters(request, oneAnswer));
+    const done = await asOperator(OperationsService, options, (client) =>
+      client.discardDeadLetters(request, oneAnswer),
+    );
     if (options.json) print(asJson(DiscardDeadLettersResponseSchema, done));
     else print(`${done.discarded} messages of ${done.keys} keys discarded`);
   } catch (error) {
@@ -131,7 +129,9 @@ async function discard(options: DiscardOptions): Promise<void> {
 }
 
 async function tellWhatIsDiscarded(options: DiscardOptions): Promise<void> {
-  const { keys, total } = await asOperator(options, (client) => parkedKeys(client, options, PAGE_SIZE));
+  const { keys, total } = await asOperator(OperationsService, options, (client) =>
+    parkedKeys(client, options, PAGE_SIZE),
+  );
   if (keys.length > 0) tell(parkedTable(keys));
   tell(`This would discard ${options.firstOnly ? 'the first message' : 'all messages'} of ${total} keys, for ever.`);
   tell('Nothing was done: say --yes.');

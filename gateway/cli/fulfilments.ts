@@ -6,9 +6,10 @@ import {
   FulfilmentSchema,
   FulfilmentStatus,
   FulfilmentStatusSchema,
+  OperationsService,
   ResolveFulfilmentResponseSchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { asOperator, type CallingOptions, calling, countFrom, oneAnswer, PAGE_SIZE } from './operations-client.ts';
+import { asOperator, type CallingOptions, calling, countFrom, oneAnswer, PAGE_SIZE } from './gateway-client.ts';
 import { asJson, print, properties, shortType, table, tell, time } from './printing.ts';
 
 type ListOptions = CallingOptions & { status?: string; overdue: boolean; limit: number };
@@ -67,7 +68,7 @@ export function fulfilmentsCommand(): Command {
 async function list(options: ListOptions): Promise<void> {
   const status = statuses.get(options.status ?? '') ?? FulfilmentStatus.UNSPECIFIED;
   const found: Fulfilment[] = [];
-  const hasMore = await asOperator(options, async (client) => {
+  const hasMore = await asOperator(OperationsService, options, async (client) => {
     for (let pageToken = ''; ; ) {
       const pageSize = Math.min(PAGE_SIZE, options.limit - found.length);
       const page = await client.listFulfilments({ status, overdue: options.overdue, pageSize, pageToken }, oneAnswer);
@@ -98,7 +99,9 @@ function fulfilmentTable(fulfilments: readonly Fulfilment[]): string {
 }
 
 async function show(orderId: string, options: CallingOptions): Promise<void> {
-  const { fulfilment } = await asOperator(options, (client) => client.getFulfilment({ orderId }, oneAnswer));
+  const { fulfilment } = await asOperator(OperationsService, options, (client) =>
+    client.getFulfilment({ orderId }, oneAnswer),
+  );
   if (fulfilment === undefined) return;
   print(options.json ? asJson(FulfilmentSchema, fulfilment, 2) : fulfilmentText(fulfilment));
 }
@@ -124,7 +127,9 @@ function fulfilmentText(fulfilment: Fulfilment): string {
 async function resolve(orderId: string, options: ResolveOptions): Promise<void> {
   const { as, because: note, requestId = randomUUID() } = options;
   const request = { orderId, resolution: resolutions[as], note, requestId };
-  const resolved = await asOperator(options, (client) => client.resolveFulfilment(request, oneAnswer));
+  const resolved = await asOperator(OperationsService, options, (client) =>
+    client.resolveFulfilment(request, oneAnswer),
+  );
   if (options.json) print(asJson(ResolveFulfilmentResponseSchema, resolved));
   else print(`asked for: ${as}, of the fulfilment of order ${orderId}`);
 }

@@ -4,6 +4,7 @@ import { identitySettings, platformSettings } from '#kit/platform-settings.ts';
 import type { Caller } from '#kit/rpc/call.ts';
 import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
+import { auditCommand } from './audit.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { fulfilmentsCommand } from './fulfilments.ts';
 
@@ -51,7 +52,7 @@ program
     process.exitCode = 1;
   });
 
-for (const group of [deadLettersCommand(), fulfilmentsCommand()]) {
+for (const group of [auditCommand(), deadLettersCommand(), fulfilmentsCommand()]) {
   for (const command of [group, ...group.commands]) command.copyInheritedSettings(program);
   program.addCommand(group);
 }

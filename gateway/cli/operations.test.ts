@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -8,69 +7,36 @@ import { join } from 'node:path';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { FulfilmentNeedsAttentionSchema, StockRequestedSchema } from '#gen/causeway/fulfilment/v1/events_pb.js';
-import { FulfilmentStatus } from '#gen/causeway/operations/v1/operations_service_pb.js';
+import { FulfilmentStatus, OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
 import { ensureJournals } from '#kit/journal.ts';
-import { platformSettings } from '#kit/platform-settings.ts';
-import { Started } from '#kit/process.ts';
 import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
-import { readSettings } from '#kit/settings.ts';
 import { journalOf } from '#kit/streams.ts';
-import { silent } from '#kit/telemetry/logging.ts';
 import { openTestParts, ownDirectory, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { operations } from '../../services/operations/operations.ts';
 import { openShop, say } from '../../services/operations/testing/shop.ts';
-import { startGateway } from '../gateway.ts';
-import { gatewaySettings } from '../settings.ts';
+import { auditCommand } from './audit.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { fulfilmentsCommand } from './fulfilments.ts';
-import { asOperator } from './operations-client.ts';
+import { asOperator } from './gateway-client.ts';
+import { gatewayTo } from './testing/gateway.ts';
+import { runCauseway } from './testing/run.ts';
 
 let parts: ServiceParts;
 let url: string;
 
-/** A gateway with operations behind it, and nothing else. */
 beforeAll(async () => {
   const nats = await ownNats();
   parts = await openTestParts('operations', { natsUrl: nats.url, mongodbUri: sharedMongoUri() });
   await ensureJournals(parts.broker, [journalOf('orders'), journalOf('fulfilment')]);
-  const service = await operations(parts);
-  await service.start();
-  const settings = readSettings(
-    { ...gatewaySettings, ...platformSettings },
-    { GATEWAY_GRPC_PORT: '0', GATEWAY_HTTP_PORT: '0' },
-  );
-  const started = new Started();
-  const telemetry = { serveMetrics: async () => {} };
-  const gateway = { doors: service.doors, health: () => service.health(), logger: silent, telemetry };
-  const { httpPort } = await startGateway(gateway, settings, started);
-  url = `http://127.0.0.1:${httpPort}`;
-  return async () => {
-    await started.stop();
-    await service.stop();
-  };
+  const gateway = await gatewayTo(await operations(parts));
+  url = gateway.url;
+  return gateway.stop;
 });
 
-/** Runs the tool as an operator does. */
-async function causeway(words: readonly string[], environment: Record<string, string> = {}) {
-  const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, ['gateway/cli/main.ts', ...words], {
-    cwd: new URL('../..', import.meta.url),
-    env: { PATH, HOME, CAUSEWAY_URL: url, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  const [status] = await once(child, 'close');
-  expect(stderr).not.toMatch(/^\s+at /m);
-  return { status, stdout, stderr };
-}
+const causeway = (words: readonly string[], environment: Record<string, string> = {}) =>
+  runCauseway(words, { CAUSEWAY_URL: url, ...environment });
 
 const jsonLines = (text: string) =>
   text
@@ -180,7 +146,7 @@ describe('fulfilments', () => {
     await say(parts, place, FulfilmentNeedsAttentionSchema, { orderId, problem: 'VOID_REFUSED', tried: ['voiding'] });
     const needing = { status: FulfilmentStatus.NEEDS_ATTENTION };
     await expect
-      .poll(() => asOperator({ url, json: false }, (client) => client.listFulfilments(needing)))
+      .poll(() => asOperator(OperationsService, { url }, (client) => client.listFulfilments(needing)))
       .toMatchObject({ fulfilments: [{ orderId }] });
     const token = await signToken({ subject: 'olga', role: 'operator' }, DEVELOPMENT_KEY, '1h');
 
@@ -192,7 +158,7 @@ describe('fulfilments', () => {
     expect(again).toMatchObject({ status: 1, stdout: '' });
     expect(again.stderr).toContain('was settled just now');
     await expect
-      .poll(() => asOperator({ url, json: false }, (client) => client.getFulfilment({ orderId })))
+      .poll(() => asOperator(OperationsService, { url }, (client) => client.getFulfilment({ orderId })))
       .toMatchObject({ fulfilment: { steps: [{}, {}, {}] } });
     const [shown, listed] = await Promise.all([
       causeway(['fulfilments', 'show', orderId]),
@@ -225,7 +191,7 @@ describe('what goes wrong is said in a line, with a failing status:', () => {
 
 describe('a caller is told', () => {
   const list = (options: { url?: string; token?: string }) =>
-    asOperator({ url, json: false, ...options }, (client) => client.listDeadLetters({}));
+    asOperator(OperationsService, { url, ...options }, (client) => client.listDeadLetters({}));
 
   test('that it may not, or is not known', async () => {
     const customer = await signToken({ subject: 'alice', role: 'customer' }, DEVELOPMENT_KEY, '1h');
@@ -253,8 +219,8 @@ describe('a caller is told', () => {
 });
 
 test('every command has help, with examples of itself', () => {
-  for (const group of [deadLettersCommand(), fulfilmentsCommand()]) {
-    for (const command of group.commands) {
+  for (const group of [deadLettersCommand(), fulfilmentsCommand(), auditCommand()]) {
+    for (const command of group.commands.length === 0 ? [group] : group.commands) {
       let help = '';
       command.configureOutput({
         writeOut: (text) => {
@@ -262,7 +228,9 @@ test('every command has help, with examples of itself', () => {
         },
       });
       command.outputHelp();
-      expect(help).toContain(`Examples:\n  npm run -s causeway -- ${group.name()} ${command.name()}`);
+      expect(help).toContain(
+        `Examples:\n  npm run -s causeway -- ${group === command ? '' : `${group.name()} `}${command.name()}`,
+      );
       for (const word of ['--json', '--url', 'CAUSEWAY_TOKEN']) expect(help).toContain(word);
     }
   }

@@ -3,13 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
 import {
+  OperationsService,
   type ReplayDeadLettersResponse,
   ReplayDeadLettersResponseSchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { SettingsError } from '#kit/settings.ts';
 import { eventRegistry } from '../event-registry.ts';
 import { type Chosen, filterOf } from './choosing.ts';
-import { asOperator, type CallingOptions } from './operations-client.ts';
+import { asOperator, type CallingOptions } from './gateway-client.ts';
 import { asJson, print, table, tell } from './printing.ts';
 
 export type ReplayOptions = CallingOptions &
@@ -22,7 +23,7 @@ export async function replay(options: ReplayOptions): Promise<void> {
   const request = { filter: filterOf(options), all, dryRun, reason, requestId, ...edited };
   const done: ReplayDeadLettersResponse[] = [];
   try {
-    await asOperator(options, async (client) => {
+    await asOperator(OperationsService, options, async (client) => {
       for await (const each of client.replayDeadLetters(request)) {
         done.push(each);
         if (json) print(asJson(ReplayDeadLettersResponseSchema, each));

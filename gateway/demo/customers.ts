@@ -1,10 +1,10 @@
-import { createClient, type Interceptor } from '@connectrpc/connect';
-import { createConnectTransport } from '@connectrpc/connect-node';
+import { createClient } from '@connectrpc/connect';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { type HistoryEvent, OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { signToken } from '#kit/rpc/identity.ts';
 import type { Stock } from '../audit/audit.ts';
-import { eventRegistry } from '../services.ts';
+import { stockOf } from '../audit/stock.ts';
+import { transportTo } from '../transport.ts';
 import type { Scenario } from './plan.ts';
 
 const IN_FLIGHT = 32;
@@ -18,16 +18,7 @@ export class Customers {
   readonly #items: ReturnType<typeof createClient<typeof InventoryService>>;
 
   private constructor(address: string, token: string) {
-    const authorized: Interceptor = (next) => (request) => {
-      request.header.set('authorization', `Bearer ${token}`);
-      return next(request);
-    };
-    const transport = createConnectTransport({
-      baseUrl: address,
-      httpVersion: '1.1',
-      interceptors: [authorized],
-      jsonOptions: { registry: eventRegistry },
-    });
+    const transport = transportTo(address, token);
     this.#orders = createClient(OrderService, transport);
     this.#items = createClient(InventoryService, transport);
   }
@@ -66,11 +57,8 @@ export class Customers {
   }
 
   /** What the inventory says of each item. */
-  async stock(): Promise<Map<string, Stock>> {
-    const { items } = await this.#items.listItems({ pageSize: 100 });
-    return new Map(
-      items.map(({ sku, available, reserved }) => [sku, { available: Number(available), reserved: Number(reserved) }]),
-    );
+  stock(): Promise<Map<string, Stock>> {
+    return stockOf(this.#items);
   }
 }
 

@@ -50,24 +50,6 @@ export function outcomesTable(outcomes: readonly Outcome[]): string {
   );
 }
 
-/** What the audit of all journals has found. */
-export function auditWords({ orders, events, problems, problemCount, waiting }: Audit): string {
-  const total = [...events.values()].reduce((sum, count) => sum + count, 0);
-  const streams = [...events].map(([stream, count]) => `${stream} ${count}`).join(', ');
-  const waits = [...waiting].map(([what, ids]) => `${ids.length} orders wait for ${what}, ${ids[0]} among them`);
-  const found = problemCount === 0 ? [] : [`${problemCount} problems:`, ...problems.map((problem) => `  ${problem}`)];
-  return [
-    `${total} events of ${orders} orders (${streams})`,
-    ...(problemCount === 0
-      ? [
-          'every order ended once; stock and money are conserved; nothing happened twice; every version follows its last',
-        ]
-      : []),
-    ...waits,
-    ...found,
-  ].join('\n');
-}
-
 /** All that happened to one order. */
 export function timeline(history: readonly HistoryEvent[]): string {
   const began = history[0]?.time === undefined ? 0 : timestampDate(history[0].time).getTime();

@@ -1,17 +1,15 @@
 import { userInfo } from 'node:os';
+import type { DescService } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
-import { createConnectTransport } from '@connectrpc/connect-node';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { identitySettings, platformSettings } from '#kit/platform-settings.ts';
 import { StartError } from '#kit/process.ts';
 import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
+import { transportTo } from '../transport.ts';
 
 /** What every command that calls the gateway is told. */
 export type CallingOptions = { url: string; token?: string; json: boolean };
-
-export type Operations = Client<typeof OperationsService>;
 
 /** Of each list. */
 export const PAGE_SIZE = 100;
@@ -22,7 +20,7 @@ const TOKEN_FOR = '1h';
 
 /** Adds to a command what every command that calls the gateway is told, and examples of it to its help. */
 export function calling(command: Command, ...examples: string[]): Command {
-  const name = `${command.parent?.name()} ${command.name()}`;
+  const name = [command.parent, command].flatMap((each) => each?.name() ?? []).join(' ');
   const said = examples.map((words) => `  npm run -s causeway -- ${name} ${words}`.trimEnd());
   return command
     .addOption(
@@ -38,28 +36,18 @@ export function calling(command: Command, ...examples: string[]): Command {
 }
 
 /**
- * Calls the gateway as an operator.
+ * Calls a service through the gateway as an operator.
  * @throws StartError with what to tell the operator where that fails; SettingsError where no token can be had.
  */
-export async function asOperator<Result>(
-  { url, token }: CallingOptions,
-  call: (client: Operations) => Promise<Result>,
+export async function asOperator<Service extends DescService, Result>(
+  service: Service,
+  { url, token }: Pick<CallingOptions, 'url' | 'token'>,
+  call: (client: Client<Service>) => Promise<Result>,
 ): Promise<Result> {
   if (!URL.canParse(url) || !/^https?:/.test(url)) throw new SettingsError(`--url is not an http address: ${url}`);
-  const authorization = `Bearer ${token ?? (await ownToken())}`;
-  const transport = createConnectTransport({
-    baseUrl: url,
-    httpVersion: '1.1',
-    useBinaryFormat: true,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set('authorization', authorization);
-        return next(request);
-      },
-    ],
-  });
+  const transport = transportTo(url, token ?? (await ownToken()));
   try {
-    return await call(createClient(OperationsService, transport));
+    return await call(createClient(service, transport));
   } catch (error) {
     throw error instanceof ConnectError ? new StartError(whatToTell(error, url)) : error;
   }
