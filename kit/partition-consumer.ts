@@ -9,10 +9,12 @@ import {
   type JsMsg,
   ReplayPolicy,
 } from '@nats-io/jetstream';
+import { acknowledgeNow, acknowledgeSoon } from './acknowledging.ts';
 import type { Broker } from './broker.ts';
 import type { Reaction } from './consumer.ts';
 import { parkingPlace } from './dead-letters.ts';
 import { UnavailableError } from './errors.ts';
+import { Floors } from './floors.ts';
 import { storedFromConsumer } from './journal.ts';
 import { Lanes } from './lanes.ts';
 import {
@@ -46,7 +48,7 @@ type Errand = { key: string; run(): Promise<void> };
 
 type InLane = Delivery | Errand;
 
-export type PartitionParts = HandlingParts & { broker: Broker };
+export type PartitionParts = HandlingParts & { service: string; broker: Broker };
 
 /** Small, because what is pulled has to be handled by this owner. */
 const PULL = 64;
@@ -86,6 +88,9 @@ export class PartitionConsumer<Event extends Message> {
   #nextTryAt = 0;
   /** The consumer's own sequence that the next message must have. */
   #next = 1;
+  /** Sequence of the latest message that was taken in this turn. */
+  #taken = 0;
+  #floors: Floors | undefined;
 
   /** @param consumer its name without the partition. */
   constructor(
@@ -150,7 +155,9 @@ export class PartitionConsumer<Event extends Message> {
     const { broker, logger } = this.#parts;
     if (!broker.connected()) return;
     try {
+      acknowledgeNow();
       await this.#claim?.release();
+      await this.#floors?.write();
       // Whoever ends the process next must not take unsent acknowledgements with it.
       await broker.connection.flush();
     } catch (error) {
@@ -191,16 +198,24 @@ export class PartitionConsumer<Event extends Message> {
 
   /** Before the first pull: the messages that a former owner has taken come first, and in order. */
   async #prepare(): Promise<Omit<Turn, 'pause'>> {
-    const { broker } = this.#parts;
-    const { ack_floor, delivered } = await this.#ensureConsumer();
-    const standing = { floor: ack_floor.stream_seq, delivered: delivered.stream_seq };
-    this.#claim ??= await Claim.take(broker, this.#durable, standing);
+    const { broker, service, logger } = this.#parts;
+    this.#floors ??= await Floors.of(broker, service, logger);
+    const { ack_floor, delivered } = await this.#ensureConsumer(this.#floors);
+    // One that was made anew does not know what the one before has handed out.
+    const handedOut = delivered.consumer_seq > 0 ? delivered.stream_seq : await this.#lastSequence();
+    this.#claim ??= await Claim.take(broker, this.#durable, { floor: ack_floor.stream_seq, delivered: handedOut });
     await broker.manager.consumers.reset(this.#stream, this.#durable);
     return { claim: this.#claim, parking: await Parking.open(broker, this.#consumer, this.partition) };
   }
 
-  async #ensureConsumer(): Promise<ConsumerInfo> {
+  /** The broker has the consumer in memory alone: after a crash it begins where the floors say. */
+  async #ensureConsumer(floors: Floors): Promise<ConsumerInfo> {
     const { consumers } = this.#parts.broker.manager;
+    const floor = (await floors.read(this.#consumer, this.partition)) || (await this.#firstFloor(floors));
+    const begin =
+      floor === 0
+        ? { deliver_policy: DeliverPolicy.All }
+        : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: floor + 1 };
     const changeable = {
       filter_subjects: this.#reaction.sources.map(
         ({ journal, aggregate }) => `${journal.service}.event.${this.partition}.${aggregate}.*`,
@@ -213,7 +228,8 @@ export class PartitionConsumer<Event extends Message> {
       return await consumers.add(this.#stream, {
         durable_name: this.#durable,
         ack_policy: AckPolicy.Explicit,
-        deliver_policy: this.#reaction.begins === 'now' ? DeliverPolicy.New : DeliverPolicy.All,
+        mem_storage: true,
+        ...begin,
         replay_policy: ReplayPolicy.Instant,
         ...changeable,
       });
@@ -221,6 +237,20 @@ export class PartitionConsumer<Event extends Message> {
       if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_EXISTS) throw error;
       return await consumers.update(this.#stream, this.#durable, changeable);
     }
+  }
+
+  /** Where a consumer begins that nothing is known of. What begins now is noted before it does: it must not begin later. */
+  async #firstFloor(floors: Floors): Promise<number> {
+    if (this.#reaction.begins !== 'now') return 0;
+    const floor = await this.#lastSequence();
+    floors.note(this.#consumer, this.partition, floor);
+    await floors.write();
+    return floor;
+  }
+
+  async #lastSequence(): Promise<number> {
+    const { state } = await this.#parts.broker.manager.streams.info(this.#stream);
+    return state.last_seq;
   }
 
   #lanes(prepared: Omit<Turn, 'pause'>): Lanes<InLane> {
@@ -294,6 +324,7 @@ export class PartitionConsumer<Event extends Message> {
     const consumer = await this.#parts.broker.js.consumers.get(this.#stream, this.#durable);
     // A reset makes the server count deliveries from 1 again.
     this.#next = 1;
+    this.#taken = 0;
     const callback = (message: JsMsg) => {
       if (turn.signal.aborted) return;
       if (message.info.deliverySequence !== this.#next++) {
@@ -311,6 +342,7 @@ export class PartitionConsumer<Event extends Message> {
 
   #take(message: JsMsg, lanes: Lanes<InLane>): void {
     const stored = storedFromConsumer(message);
+    this.#taken = stored.sequence;
     if (this.#handled.get(stored.sequence) === message.info.timestampNanos) {
       message.ack();
       return;
@@ -323,10 +355,13 @@ export class PartitionConsumer<Event extends Message> {
   }
 
   #finish({ message, stored }: Delivery): void {
-    message.ack();
+    acknowledgeSoon(message);
     this.#held.delete(stored.sequence);
     this.#handled.set(stored.sequence, message.info.timestampNanos);
     if (this.#handled.size > REMEMBERED) this.#handled.delete(this.#handled.keys().next().value ?? 0);
+    // Messages come in the order of the stream, so the first that is held is the oldest.
+    const [oldest] = this.#held.keys();
+    this.#floors?.note(this.#consumer, this.partition, oldest === undefined ? this.#taken : oldest - 1);
     this.#restarts = 0;
   }
 

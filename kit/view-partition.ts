@@ -233,6 +233,8 @@ export class ViewPartition<Document extends object> {
         .filter(({ journal }) => journal.stream === stream)
         .map(({ journal, aggregate }) => `${journal.service}.event.${partition}.${aggregate}.*`),
       ack_policy: AckPolicy.All,
+      // How far the view has come stands beside it: the broker need not write it to disk.
+      mem_storage: true,
       deliver_policy: DeliverPolicy.All,
       replay_policy: ReplayPolicy.Instant,
       max_deliver: -1,
