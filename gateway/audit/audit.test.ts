@@ -122,6 +122,18 @@ test('an event that is there twice, and what is no event, are named', async () =
   expect(problemCount).toBe(2);
 });
 
+test('a journal is read to its end, also where that takes more than one reading', async () => {
+  const { broker, say } = await openJournals();
+  const item = ['inventory', 'item', 'cup'] as const;
+  await say([...item], ItemListedSchema, { sku: 'cup', quantity: 1 });
+  await Promise.all(Array.from({ length: 2_100 }, () => say([...item], ItemRestockedSchema, { quantity: 1 })));
+
+  const { problems, events } = await audit(broker, stock({ cup: { available: 2_101, reserved: 0 } }));
+
+  expect(problems).toEqual([]);
+  expect(events.get('INVENTORY')).toBe(2_101);
+});
+
 test('stock that is not conserved is named, item by item', async () => {
   const { broker, say } = await openJournals();
   for (const sku of ['taken', 'held', 'back', 'oversold', 'lost']) {

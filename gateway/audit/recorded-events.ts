@@ -24,18 +24,23 @@ export async function* recordedEvents(
   const { state } = await manager.streams.info(stream);
   if (state.messages === 0) return;
   const consumer = await js.consumers.get(stream);
-  for (;;) {
-    const messages = await consumer.fetch({ max_messages: READ_AT_ONCE, expires: READ_WITHIN_MS });
-    for await (const message of messages) {
-      const stored = storedFromConsumer(message);
-      try {
-        yield await readEvent(stored, types, noKeys);
-      } catch (error) {
-        onMalformed(`${stream} ${stored.sequence}: ${error instanceof Error ? error.message : error}`);
+  try {
+    for (;;) {
+      const messages = await consumer.fetch({ max_messages: READ_AT_ONCE, expires: READ_WITHIN_MS });
+      for await (const message of messages) {
+        const stored = storedFromConsumer(message);
+        try {
+          yield await readEvent(stored, types, noKeys);
+        } catch (error) {
+          onMalformed(`${stream} ${stored.sequence}: ${error instanceof Error ? error.message : error}`);
+        }
+        if (stored.sequence >= state.last_seq) return;
       }
-      if (stored.sequence >= state.last_seq) return;
+      // Where a stream forgets, the last ones may have gone meanwhile.
+      if ((await manager.streams.info(stream)).state.first_seq > state.last_seq) return;
     }
-    // Where a stream forgets, the last ones may have gone meanwhile.
-    if ((await manager.streams.info(stream)).state.first_seq > state.last_seq) return;
+  } finally {
+    // It would go by itself, minutes later.
+    await consumer.delete().catch(() => {});
   }
 }

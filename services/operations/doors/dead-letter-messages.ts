@@ -9,8 +9,8 @@ import { personalFieldsOf } from '#kit/personal-data.ts';
 import type { Parked } from '../domain/act.ts';
 import { knownEvents } from './known-events.ts';
 
-/** What goes to the partition's owner has to fit into one message of the broker (1 MiB), in base64. */
-const MAX_EDITED_BYTES = 512 * 1024;
+/** No event is larger, and in base64 it has to fit into one message to the partition's owner. */
+const MAX_EDITED_BYTES = 64 * 1024;
 
 /** A dead letter as lists show it. */
 export function deadLetterMessage(letter: Letter): DeadLetter {
