@@ -8,7 +8,7 @@ import { gatewaySettings } from '../../gateway/settings.ts';
 import type { Doors } from '../platform.ts';
 
 /** One process of the platform. */
-export type Member = {
+type Member = {
   name: string;
   start(): Promise<void>;
   /** Ends it as a crash would. */
