@@ -8,9 +8,10 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import type { MsgHdrs } from '@nats-io/transport-node';
 import { EventKind, event as eventOption } from '#gen/causeway/events/v1/options_pb.js';
 import { PermanentError } from './errors.ts';
+import { MessageHeaders } from './message-headers.ts';
 import { parseSubject } from './partitions.ts';
 import { type Keys, unsealedAtBest } from './personal-data.ts';
 
@@ -136,7 +137,7 @@ export type StoredMessage = { subject: string; sequence: number; stream: string;
 
 /** The headers of an event. Those of its state and key are added by who knows them. */
 export function eventHeaders(context: EventContext): MsgHdrs {
-  const head = headers();
+  const head = new MessageHeaders();
   head.append(Header.specVersion, '1.0');
   head.append(Header.id, context.id);
   head.append(Header.source, `/causeway/${context.source}`);

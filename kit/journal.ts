@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JsMsg, type MsgRequest, type PubAck, type StoredMsg } from '@nats-io/jetstream';
-import { headers, InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-node';
+import { InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-node';
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
+import { headersOf, MessageHeaders } from './message-headers.ts';
 import { untilAnswered } from './outages.ts';
 import {
   ensureStream,
@@ -237,7 +238,7 @@ export async function ensureJournals(broker: Broker, declarations: readonly Jour
 /** A message as a consumer delivers it. */
 export function storedFromConsumer(message: JsMsg): StoredMessage {
   const { subject, seq: sequence, data } = message;
-  return { subject, sequence, stream: message.info.stream, data, headers: headersOr(() => message.headers) };
+  return { subject, sequence, stream: message.info.stream, data, headers: headersOr(() => headersOf(message)) };
 }
 
 /**
@@ -246,9 +247,9 @@ export function storedFromConsumer(message: JsMsg): StoredMessage {
  */
 function headersOr(read: () => MsgHdrs | undefined): MsgHdrs {
   try {
-    return read() ?? headers();
+    return read() ?? new MessageHeaders();
   } catch {
-    return headers();
+    return new MessageHeaders();
   }
 }
 

@@ -94,7 +94,7 @@ export class MessageHandling<Event extends Message> {
 
   /** One attempt to handle a message that was parked. Never throws. */
   async replay(stored: StoredMessage, attempt: number): Promise<Attempted> {
-    if (this.#isIrrelevant(stored)) return 'handled';
+    if (this.isIrrelevant(stored)) return 'handled';
     let event: RecordedEvent<Event> | undefined;
     try {
       event = await this.#read(stored);
@@ -138,7 +138,7 @@ export class MessageHandling<Event extends Message> {
 
   async #try(delivery: Delivery, turn: Turn): Promise<Outcome> {
     const { stored, partition, key } = delivery;
-    if (this.#isIrrelevant(stored)) return 'finished';
+    if (this.isIrrelevant(stored)) return 'finished';
     if (turn.parking.isParked(partition, key)) return this.#park(delivery, turn, BEHIND);
     let event: RecordedEvent<Event> | undefined;
     try {
@@ -151,7 +151,7 @@ export class MessageHandling<Event extends Message> {
   }
 
   /** Types that the reaction does not look at, or that a newer program has added, are none of its business. */
-  #isIrrelevant({ headers }: StoredMessage): boolean {
+  isIrrelevant({ headers }: StoredMessage): boolean {
     const type = headers.get(Header.type);
     return type !== '' && !this.#reaction.types.knows(type);
   }

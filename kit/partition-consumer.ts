@@ -349,6 +349,11 @@ export class PartitionConsumer<Event extends Message> {
     }
     // Handed out again although it is in hand: its acknowledgement will count for both.
     if (this.#held.has(stored.sequence)) return;
+    if (this.#handling.isIrrelevant(stored)) {
+      acknowledgeSoon(message);
+      this.#noteFloor();
+      return;
+    }
     const delivery = { message, stored, ...parkingPlace(stored.subject) };
     this.#held.set(stored.sequence, delivery);
     lanes.add(delivery);
@@ -359,10 +364,14 @@ export class PartitionConsumer<Event extends Message> {
     this.#held.delete(stored.sequence);
     this.#handled.set(stored.sequence, message.info.timestampNanos);
     if (this.#handled.size > REMEMBERED) this.#handled.delete(this.#handled.keys().next().value ?? 0);
-    // Messages come in the order of the stream, so the first that is held is the oldest.
+    this.#noteFloor();
+    this.#restarts = 0;
+  }
+
+  /** Messages come in the order of the stream, so the first that is held is the oldest. */
+  #noteFloor(): void {
     const [oldest] = this.#held.keys();
     this.#floors?.note(this.#consumer, this.partition, oldest === undefined ? this.#taken : oldest - 1);
-    this.#restarts = 0;
   }
 
   #keepLease(): void {
