@@ -48,10 +48,10 @@ export class Floors {
     return new Floors(bucket, service, logger);
   }
 
-  /** What is known of a consumer's partition; 0: nothing. Another process may have noted it. */
-  async read(consumer: string, partition: number): Promise<number> {
+  /** What is known of a consumer's partition; undefined: nothing. Another process may have noted it. */
+  async read(consumer: string, partition: number): Promise<number | undefined> {
     await this.#refresh(partition);
-    return this.#entries.get(partition)?.[consumer] ?? 0;
+    return this.#entries.get(partition)?.[consumer];
   }
 
   /** Everything up to the sequence is handled. Is on disk within a second or so. */

@@ -211,7 +211,7 @@ export class PartitionConsumer<Event extends Message> {
   /** The broker has the consumer in memory alone: after a crash it begins where the floors say. */
   async #ensureConsumer(floors: Floors): Promise<ConsumerInfo> {
     const { consumers } = this.#parts.broker.manager;
-    const floor = (await floors.read(this.#consumer, this.partition)) || (await this.#firstFloor(floors));
+    const floor = (await floors.read(this.#consumer, this.partition)) ?? (await this.#firstFloor(floors));
     const begin =
       floor === 0
         ? { deliver_policy: DeliverPolicy.All }
