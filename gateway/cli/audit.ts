@@ -26,7 +26,7 @@ const LOOK_AGAIN_MS = 2_000;
 export function auditCommand(): Command {
   const command = new Command('audit')
     .description('read all journals, and check that everything is as it must be')
-    .addOption(new Option('--nats <url>', "the platform's broker").env('NATS_URL'))
+    .addOption(new Option('--nats <url>', "the platform's broker; npm start prints where its own is").env('NATS_URL'))
     .addHelpText('after', `\n${WHAT_IT_READS}`)
     .action((options: AuditOptions) => lookAtAll(options));
   return calling(command, '--nats nats://127.0.0.1:4222', '--json');

@@ -11,7 +11,8 @@ export async function atBroker<Result>(
   { natsUrl, natsCreds }: Pick<PlatformSettings, 'natsUrl' | 'natsCreds'>,
   run: (broker: Broker) => Promise<Result>,
 ): Promise<Result> {
-  if (natsUrl === undefined) throw new SettingsError("NATS_URL must be set: the platform's broker");
+  if (natsUrl === undefined)
+    throw new SettingsError("NATS_URL must be set: the platform's broker; `npm start` prints where its own is");
   const broker = await connectBroker({ url: natsUrl, credentials: natsCreds, name: 'causeway-cli' }).catch((error) => {
     // The address may hold a password.
     throw new StartError(
