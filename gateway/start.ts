@@ -67,7 +67,7 @@ async function startServers(settings: ServerSettings, fresh: boolean, started: S
       return given;
     }
     const { url, choice } = await keepRunning(what, start, started);
-    say(what, `${url} (${choice})`);
+    say(what, `${url}, ${choice}`);
     return url;
   };
   const [nats, mongodb] = await Promise.all([
