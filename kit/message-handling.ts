@@ -223,7 +223,9 @@ export class MessageHandling<Event extends Message> {
     const attempts = this.#failuresOf(delivery.stored) + 1;
     this.#failures.set(delivery.stored.sequence, attempts);
     if (verdict.kind === 'transient' && attempts < this.#options.maxAttempts) {
-      this.#parts.logger.warn({ err: error, attempts, ...this.#words(delivery.stored) }, 'to be tried again');
+      // What is expected to fail now and then is told in a line.
+      const what = error instanceof TransientError ? { why: error.message } : { err: error };
+      this.#parts.logger.warn({ ...what, attempts, ...this.#words(delivery.stored) }, 'to be tried again');
       const toldMs = error instanceof TransientError ? error.retryAfterMs : 0;
       return { againAfterMs: Math.max(toldMs, backoffMs(attempts, this.#options.backoff)) };
     }

@@ -149,11 +149,11 @@ test('a message that was lost with the connection on which it was sent comes at 
 
 test('messages in hand, also those that wait behind another, are not handed out again while their owner lives', async () => {
   const bank = await openBank(url);
-  const noted = noting(({ data: { amount } }) => (amount === 1n ? delay(700) : undefined));
+  const noted = noting(({ data: { amount } }) => (amount === 1n ? delay(2_500) : undefined));
   await bank.deposit(a, 1);
   await bank.deposit(a, 2);
-  await bank.consumer(noted.handle, { ackWaitMs: 200 }).own([3]);
-  await expect.poll(() => noted.amounts, { timeout: 5_000 }).toEqual([1, 2]);
+  await bank.consumer(noted.handle, { ackWaitMs: 1_000 }).own([3]);
+  await expect.poll(() => noted.amounts, { timeout: 10_000 }).toEqual([1, 2]);
   expect((await infoOf(bank)).delivered.consumer_seq).toBe(2);
 });
 

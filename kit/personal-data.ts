@@ -22,6 +22,7 @@ import { personal as personalOption, sealed as sealedOption } from '#gen/causewa
 import { answered, type Broker } from './broker.ts';
 import { decoded } from './decoded.ts';
 import { PermanentError, UnavailableError } from './errors.ts';
+import { untilAnswered } from './outages.ts';
 import { ensureStream, isStreamFull, requireRoom, type StreamDeclaration, StreamFullError } from './streams.ts';
 
 /**
@@ -148,10 +149,10 @@ export class PersonalData {
   static async open(broker: Broker, masterKey: Buffer): Promise<PersonalData> {
     if (masterKey.length !== KEY_BYTES)
       throw new RangeError(`the master key has ${KEY_BYTES} bytes, not ${masterKey.length}`);
-    const bucket = await answered(broker, () =>
+    const bucket = await untilAnswered(() =>
       new Kvm(broker.js).create(PERSONAL_DATA_BUCKET, { history: 1, replicas: broker.replicas, allow_direct: false }),
     );
-    await answered(broker, () => ensureStream(broker.manager, bucketStream(broker.replicas)));
+    await untilAnswered(() => ensureStream(broker.manager, bucketStream(broker.replicas)));
     const personalData = new PersonalData(broker, bucket, masterKey);
     await personalData.#checkMasterKey();
     return personalData;

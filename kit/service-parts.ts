@@ -1,7 +1,6 @@
 import type { Db } from 'mongodb';
 import { type Broker, connectBroker } from './broker.ts';
 import { connectDatabase } from './database.ts';
-import { untilAnswered } from './outages.ts';
 import { PersonalData } from './personal-data.ts';
 import { StartError } from './process.ts';
 import type { Logger } from './telemetry/logging.ts';
@@ -55,7 +54,7 @@ export async function openServiceParts(
     service,
     broker,
     db: database.db,
-    personalData: await untilAnswered(() => PersonalData.open(broker, settings.personalDataKey)),
+    personalData: await PersonalData.open(broker, settings.personalDataKey),
     logger,
     clock,
     sampleData: settings.sampleData,

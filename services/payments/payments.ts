@@ -29,7 +29,9 @@ export { paymentsSettings } from './settings.ts';
  */
 const authorizing = {
   maxKeys: 256,
-  maxHeld: 1_024,
+  // Those that hang are tried less and less often, and many of them fit in before they keep others out.
+  maxHeld: 4_096,
+  backoff: { minMs: 200, maxMs: 60_000 },
   maxAttempts: Number.MAX_SAFE_INTEGER,
   attemptTimeoutMs: 25_000,
   // An attempt that hangs is no standstill before it has timed out.

@@ -19,10 +19,10 @@ async function shopping(random: () => number, disturb: () => Promise<void>): Pro
 }
 
 describe('under load', () => {
-  test('every service dies at a random moment, twice, and is started again', async () => {
+  test('every service and the gateway die at a random moment, and are started again', async () => {
     const random = seededRandom('crashes');
     const orders = await shopping(random, async () => {
-      const victims = Object.values(fleet.members).flatMap((member) => [member, member]);
+      const victims = Object.values(fleet.members);
       while (victims.length > 0) {
         const victim = oneOf(random, victims);
         victims.splice(victims.indexOf(victim), 1);

@@ -71,8 +71,10 @@ describe('one trace', () => {
 
     const named = (name: string) => spans.find((span) => span.traceId === trace.traceId && span.name === name);
     // A span is sent when it has ended, a parent later than its children.
+    const query = () => named('causeway.orders.v1.OrderService/GetOrder');
     const late = ['bulkWrite orders_v1', 'process orders-orders_v1', 'process orders-history_v2'];
     await expect.poll(() => late.filter((name) => named(name) === undefined), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(query, { timeout: 10_000 }).toMatchObject({ kind: 'SERVER', parentSpanId: trace.spanId });
     const call = named('causeway.orders.v1.OrderService/PlaceOrder');
     expect(call).toMatchObject({
       kind: 'SERVER',
@@ -98,9 +100,7 @@ describe('one trace', () => {
       attributes: { 'db.system.name': 'mongodb', 'db.operation.name': 'bulkWrite', 'db.collection.name': 'orders_v1' },
     });
     expect(named('process orders-history_v2')).toMatchObject({ kind: 'CONSUMER', parentSpanId: published?.spanId });
-    const query = named('causeway.orders.v1.OrderService/GetOrder');
-    expect(query).toMatchObject({ kind: 'SERVER', parentSpanId: trace.spanId });
-    expect(spans.find((span) => span.parentSpanId === query?.spanId)).toMatchObject({
+    expect(spans.find((span) => span.parentSpanId === query()?.spanId)).toMatchObject({
       name: 'find orders_v1',
       kind: 'CLIENT',
     });
