@@ -7,7 +7,7 @@ const SATURATED = 0.85;
 const SAMPLE_MS = 50;
 /** While callers crowd a saturated process, so much of the other work is begun: it goes on, and slowly. */
 const SLICE_MS = 10;
-const STARTS_PER_SLICE = 3;
+const STARTS_PER_SLICE = 2;
 /** When the crowd is gone, so much at once. */
 const STARTS_AFTERWARDS = 64;
 
