@@ -44,7 +44,8 @@ function beginSome(): void {
   slices = undefined;
 }
 
-function areCrowding(): boolean {
+/** Whether callers crowd a process that has no time left. */
+export function areCrowding(): boolean {
   if (calls < CROWD) return false;
   const now = performance.now();
   if (sample === undefined || now - sample.at > SAMPLE_MS) {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsMsg } from '@nats-io/jetstream';
+import { areCrowding } from './callers-first.ts';
 import { BEHIND, type ParkingNote } from './dead-letters.ts';
 import { PermanentError } from './errors.ts';
 import { Header, type RecordedEvent, readEventAtBest, type StoredMessage } from './event.ts';
@@ -21,6 +22,8 @@ const WORKERS = 2;
 /** Under load a worker waits this long for more, so that it writes few large batches rather than many small ones. */
 const GATHER_MS = 10;
 const GATHER_FROM = 4;
+/** Where callers crowd the process, they see things a little later, and get more of it. */
+const GATHER_IN_A_CROWD_MS = 50;
 
 /** One journal of one partition, and how far it has come into the view. */
 export type Lane = {
@@ -254,7 +257,9 @@ class Worker {
       const batch = this.#queue.splice(0, BATCH);
       this.atWork = this.#handle(batch);
       await this.atWork;
-      if (batch.length >= GATHER_FROM && this.#queue.length < BATCH) await delay(GATHER_MS);
+      if (batch.length >= GATHER_FROM && this.#queue.length < BATCH) {
+        await delay(areCrowding() ? GATHER_IN_A_CROWD_MS : GATHER_MS);
+      }
     }
     this.#isRunning = false;
   }
