@@ -10,7 +10,7 @@ const fleet = await startFleet({ DEADLINE_PAYMENT: '6s', DEADLINE_STOCK: '20s', 
 /** Shops with several customers while something is done, and on until they have placed enough. */
 async function shopping(random: () => number, disturb: () => Promise<void>): Promise<string[]> {
   const stop = new AbortController();
-  const shoppers = Array.from({ length: 6 }, () => shop(fleet, random, 10_000, stop.signal));
+  const shoppers = Array.from({ length: 3 }, () => shop(fleet, random, 10_000, stop.signal));
   await delay(500);
   await disturb();
   await delay(500);

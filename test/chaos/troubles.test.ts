@@ -55,7 +55,7 @@ describe('every order ends once, and nothing is lost or doubled', () => {
         return badProvider(new Sandbox(own.db), random);
       },
     });
-    await expectInvariants(platform, await ordersBy(platform, random, 120));
+    await expectInvariants(platform, await ordersBy(platform, random, 80));
     expect(parts && Math.max(...(await charges(parts)))).toBe(1);
   }, 180_000);
 
@@ -66,7 +66,7 @@ describe('every order ends once, and nothing is lost or doubled', () => {
       clocksAheadMs: { orders: -60_000, fulfilment: 3_000, payments: -5_000, shipping: 60_000, inventory: 600_000 },
       replicas: { inventory: 3, fulfilment: 2 },
     });
-    await expectInvariants(platform, await ordersBy(platform, random, 120));
+    await expectInvariants(platform, await ordersBy(platform, random, 80));
   }, 180_000);
 
   test('where everything comes again, late and out of order', async () => {
@@ -87,7 +87,7 @@ describe('every order ends once, and nothing is lost or doubled', () => {
         await delay(random() * 100);
       }
     })();
-    const orders = await ordersBy(platform, random, 120);
+    const orders = await ordersBy(platform, random, 80);
     await delay(3_000);
     stop.abort();
     await again;
