@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { JsMsg } from '@nats-io/jetstream';
 import { SpanKind } from '@opentelemetry/api';
-import { afterCallers } from './callers-first.ts';
+import { callersFirst } from './callers-first.ts';
 import type { Reaction } from './consumer.ts';
 import { BEHIND, type ParkingNote } from './dead-letters.ts';
 import { BusyError, TransientError } from './errors.ts';
@@ -140,7 +140,7 @@ export class MessageHandling<Event extends Message> {
   async #try(delivery: Delivery, turn: Turn): Promise<Outcome> {
     const { stored, partition, key } = delivery;
     if (this.isIrrelevant(stored)) return 'finished';
-    await afterCallers();
+    await callersFirst.afterCallers();
     if (turn.parking.isParked(partition, key)) return this.#park(delivery, turn, BEHIND);
     let event: RecordedEvent<Event> | undefined;
     try {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsMsg } from '@nats-io/jetstream';
-import { areCrowding } from './callers-first.ts';
+import { callersFirst } from './callers-first.ts';
 import { BEHIND, type ParkingNote } from './dead-letters.ts';
 import { PermanentError } from './errors.ts';
 import { Header, type RecordedEvent, readEventAtBest, type StoredMessage } from './event.ts';
@@ -258,7 +258,7 @@ class Worker {
       this.atWork = this.#handle(batch);
       await this.atWork;
       if (batch.length >= GATHER_FROM && this.#queue.length < BATCH) {
-        await delay(areCrowding() ? GATHER_IN_A_CROWD_MS : GATHER_MS);
+        await delay(callersFirst.areCrowding ? GATHER_IN_A_CROWD_MS : GATHER_MS);
       }
     }
     this.#isRunning = false;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { type Context, context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import { answering } from '../callers-first.ts';
+import { callersFirst } from '../callers-first.ts';
 import { CallError, type Code } from '../errors.ts';
 import { withCorrelation } from '../telemetry/correlation.ts';
 import type { Logger } from '../telemetry/logging.ts';
@@ -67,7 +67,9 @@ export class Pipeline {
   ): Promise<Answer> {
     const observed = this.#observe(method, incoming);
     try {
-      const answer = await answering(() => observed.run(() => endedBy(this.#admit(incoming).then(carryOut), incoming)));
+      const answer = await callersFirst.answering(() =>
+        observed.run(() => endedBy(this.#admit(incoming).then(carryOut), incoming)),
+      );
       observed.end('OK');
       return answer;
     } catch (error) {
