@@ -27,6 +27,9 @@ import { type FulfilmentDocument, fulfilmentMessage, isKnown } from '../views/fu
 import { type Acts, type Asked, actIdFor, type Desk, filterOf, type Letters, type ParkedRow } from './acts.ts';
 import { deadLetterMessage, editedData, wholeDeadLetterMessage } from './dead-letter-messages.ts';
 import { discard } from './discard.ts';
+import { flowMethods } from './flow-methods.ts';
+import { logMethods } from './log-methods.ts';
+import { projectionMethods } from './projection-methods.ts';
 import { type Edit, replay } from './replay.ts';
 
 const DEFAULT_PAGE_SIZE = 20;
@@ -50,6 +53,10 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
   const { fulfilments, standingOf, resolve, noteRequest, desk, letters, acts, clock } = parts;
 
   return door(OperationsService, {
+    ...flowMethods(),
+    ...logMethods(),
+    ...projectionMethods(),
+
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
       requireRole(call, 'operator');
       await fulfilments.reached(atLeast, call.signal);
@@ -99,6 +106,11 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
       const command: ResolveFulfilment = { type: 'ResolveFulfilment', orderId, resolution, note, standing };
       const { position } = await resolve({ ...asked, key: orderId, command });
       return create(ResolveFulfilmentResponseSchema, { position });
+    },
+
+    async listDeadLetterGroups(_, call) {
+      requireRole(call, 'operator');
+      throw new CallError('UNIMPLEMENTED', 'listDeadLetterGroups is not there yet');
     },
 
     async listDeadLetters({ filter, pageSize, pageToken }, call) {
