@@ -3,12 +3,9 @@ import { CallError } from '#kit/errors.ts';
 import type { Implementation } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
 
-type LogMethods = Pick<
-  Implementation<typeof OperationsService>,
-  'searchEvents' | 'getEvent' | 'watchEvents' | 'getEventCatalogue'
->;
+type LogMethods = Pick<Implementation<typeof OperationsService>, 'searchEvents' | 'getEvent' | 'watchEvents'>;
 
-/** The log of all events, and its catalogue. */
+/** The log of all events. */
 export function logMethods(): LogMethods {
   return {
     async searchEvents(_, call) {
@@ -25,11 +22,6 @@ export function logMethods(): LogMethods {
     async *watchEvents(_, call) {
       requireRole(call, 'operator');
       throw new CallError('UNIMPLEMENTED', 'watchEvents is not there yet');
-    },
-
-    async getEventCatalogue(_, call) {
-      requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'getEventCatalogue is not there yet');
     },
   };
 }

@@ -25,6 +25,7 @@ import type { Resolution, ResolutionChoice, ResolveFulfilment, Standing } from '
 import { listFulfilments } from '../views/fulfilments/fulfilment-queries.ts';
 import { type FulfilmentDocument, fulfilmentMessage, isKnown } from '../views/fulfilments/fulfilments-view.ts';
 import { type Acts, type Asked, actIdFor, type Desk, filterOf, type Letters, type ParkedRow } from './acts.ts';
+import { catalogueMethods } from './catalogue-methods.ts';
 import { deadLetterMessage, editedData, wholeDeadLetterMessage } from './dead-letter-messages.ts';
 import { discard } from './discard.ts';
 import { flowMethods } from './flow-methods.ts';
@@ -55,6 +56,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
   return door(OperationsService, {
     ...flowMethods(),
     ...logMethods(),
+    ...catalogueMethods(),
     ...projectionMethods(),
 
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
