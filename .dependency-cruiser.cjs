@@ -72,7 +72,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: ['node_modules', '^gen/'] },
-    exclude: { path: ['^node_modules/'] },
+    exclude: { path: ['^node_modules/', '/dist/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['node', 'import', 'default', 'types'] },
