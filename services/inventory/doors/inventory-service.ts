@@ -10,12 +10,12 @@ import {
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { CallError } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
+import type { RequestId, UseRequestId } from '#kit/request-id.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
 import { uuidsIn } from '#kit/uuid.ts';
 import type { Stored } from '#kit/view.ts';
 import type { Item, StockItem } from '../domain/item.ts';
-import type { Request, UseRequestId } from '../domain/request.ts';
 import { type ItemDocument, itemMessage, listItems, type ShownStock } from '../views/items/items-view.ts';
 
 /** Where it stands that a request id was used (UUIDv5 of caller and request id). The namespace is fixed for ever. */
@@ -25,7 +25,7 @@ const DEFAULT_PAGE_SIZE = 50;
 
 export type InventoryDoorParts = {
   handle(request: CommandRequest<StockItem>): Promise<CommandResult<Item>>;
-  noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<Request>>;
+  noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<RequestId>>;
   items: Projection<ItemDocument>;
   stock: {
     of(skus: readonly string[]): Promise<Map<string, ShownStock>>;
@@ -45,15 +45,15 @@ export function inventoryDoor({ handle, noteRequest, items, stock }: InventoryDo
 
   return door(InventoryService, {
     async listItems({ pageSize, pageToken, atLeast }, call) {
-      await items.reached(atLeast, call.signal);
-      const page = await listItems(items, pageToken, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize);
+      const reader = await items.reached(atLeast, call.signal);
+      const page = await listItems(reader, pageToken, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize);
       const shown = await withStock(page.items, atLeast.length > 0, call.signal);
       return create(ListItemsResponseSchema, { items: shown, nextPageToken: page.next });
     },
 
     async getItem({ sku, atLeast }, call) {
-      await items.reached(atLeast, call.signal);
-      const item = await items.find(sku);
+      const { find } = await items.reached(atLeast, call.signal);
+      const item = await find(sku);
       if (item === undefined) {
         throw new CallError('NOT_FOUND', `there is no item ${sku}`, { reason: 'ITEM_UNKNOWN', metadata: { sku } });
       }
@@ -74,7 +74,7 @@ export function inventoryDoor({ handle, noteRequest, items, stock }: InventoryDo
       if (requestId !== '') {
         // The item knows of its own requests only; here it is refused to use the same id for another.
         const key = requestKeyOf(`${asked.caller}\n${requestId}`);
-        await noteRequest({ ...asked, key, creates: true, command: { type: 'UseRequestId', sku } });
+        await noteRequest({ ...asked, key, creates: true, command: { type: 'UseRequestId', about: sku } });
       }
       const result = await handle({
         ...asked,

@@ -10,12 +10,12 @@ import {
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { CallError } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
+import type { RequestId, UseRequestId } from '#kit/request-id.ts';
 import type { Call } from '#kit/rpc/call.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
 import { uuidsIn } from '#kit/uuid.ts';
 import type { Payment, PaymentCommand } from '../domain/payment.ts';
-import type { Request, UseRequestId } from '../domain/request.ts';
 import { type PaymentDocument, paymentMessage } from '../views/payments/payments-view.ts';
 
 /**
@@ -28,7 +28,7 @@ export type PaymentDoorParts = {
   handle(request: CommandRequest<PaymentCommand>): Promise<CommandResult<Payment>>;
   /** The payment as its journal's leader knows it. */
   stateOf(orderId: string): Promise<Payment | undefined>;
-  noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<Request>>;
+  noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<RequestId>>;
   payments: Projection<PaymentDocument>;
 };
 
@@ -36,9 +36,9 @@ export type PaymentDoorParts = {
 export function paymentDoor({ handle, stateOf, noteRequest, payments }: PaymentDoorParts): Door {
   return door(PaymentService, {
     async getPayment(request, call) {
-      await payments.reached(request.atLeast, call.signal);
+      const { find } = await payments.reached(request.atLeast, call.signal);
       const orderId = request.orderId.toLowerCase();
-      const payment = await payments.find(orderId);
+      const payment = await find(orderId);
       if (payment === undefined || !maySee(payment.customerId, call)) throw unknownPayment(orderId);
       return create(GetPaymentResponseSchema, { payment: paymentMessage(payment) });
     },
@@ -58,7 +58,12 @@ export function paymentDoor({ handle, stateOf, noteRequest, payments }: PaymentD
       if (requestId !== '') {
         // No request id is used up for a payment that there is not.
         if ((await stateOf(orderId)) === undefined) throw unknownPayment(orderId);
-        await noteRequest({ ...asked, key: refundId, creates: true, command: { type: 'UseRequestId', orderId } });
+        await noteRequest({
+          ...asked,
+          key: refundId,
+          creates: true,
+          command: { type: 'UseRequestId', about: orderId },
+        });
       }
       const command = { type: 'RequestRefund', orderId, refundId, amount, reason } as const;
       const result = await handle({ ...asked, key: orderId, command });

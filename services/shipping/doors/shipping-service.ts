@@ -9,10 +9,10 @@ import {
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { CallError } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
+import type { RequestId, UseRequestId } from '#kit/request-id.ts';
 import { type Door, door } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
 import { uuidsIn } from '#kit/uuid.ts';
-import type { Request, UseRequestId } from '../domain/request.ts';
 import type { Shipment, ShipmentCommand } from '../domain/shipment.ts';
 import { type ShipmentDocument, shipmentMessage } from '../views/shipments/shipments-view.ts';
 
@@ -21,7 +21,7 @@ const requestKeyOf = uuidsIn('0d8f2b1c-54be-5c0a-a8a1-9e6f4f7a3d25');
 
 export type ShippingDoorParts = {
   handle(request: CommandRequest<ShipmentCommand>): Promise<CommandResult<Shipment>>;
-  noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<Request>>;
+  noteRequest(request: CommandRequest<UseRequestId>): Promise<CommandResult<RequestId>>;
   shipments: Projection<ShipmentDocument>;
 };
 
@@ -29,9 +29,9 @@ export type ShippingDoorParts = {
 export function shippingDoor({ handle, noteRequest, shipments }: ShippingDoorParts): Door {
   return door(ShippingService, {
     async getShipment(request, { caller, signal }) {
-      await shipments.reached(request.atLeast, signal);
+      const { find } = await shipments.reached(request.atLeast, signal);
       const orderId = request.orderId.toLowerCase();
-      const shipment = await shipments.find(orderId);
+      const shipment = await find(orderId);
       const maySee = caller.role === 'operator' || shipment?.customerId === caller.subject;
       if (shipment === undefined || !maySee) {
         throw new CallError('NOT_FOUND', `there is no shipment of order ${orderId}`, {
@@ -56,7 +56,7 @@ export function shippingDoor({ handle, noteRequest, shipments }: ShippingDoorPar
       if (requestId !== '') {
         // The shipment knows of its own requests only; here it is refused to use the same id for another.
         const key = requestKeyOf(`${asked.caller}\n${requestId}`);
-        await noteRequest({ ...asked, key, creates: true, command: { type: 'UseRequestId', orderId } });
+        await noteRequest({ ...asked, key, creates: true, command: { type: 'UseRequestId', about: orderId } });
       }
       const result = await handle({ ...asked, key: orderId, command: { type: 'ConfirmDelivery', orderId } });
       return create(ConfirmDeliveryResponseSchema, { version: BigInt(result.version), position: result.position });
