@@ -7,8 +7,8 @@ import { type LeashedServer, startLeashed } from '#kit/local/leash.ts';
 import { startMongodb } from '#kit/local/mongodb.ts';
 import { startNats } from '#kit/local/nats.ts';
 import type { Started } from '#kit/process.ts';
-import { type ServiceName, services } from '../gateway/services.ts';
-import { gatewaySettings } from '../gateway/settings.ts';
+import type { ServiceName } from '../gateway/services.ts';
+import { addressKey, gatewaySettings } from '../gateway/settings.ts';
 import { cpuSeconds } from './usage.ts';
 
 const project = join(import.meta.dirname, '..');
@@ -18,6 +18,8 @@ export type Stack = {
   natsUrl: string;
   /** `host:port` of the gRPC door. */
   grpc: string;
+  /** Its HTTP door, where the console is too. */
+  http: string;
   broker: Broker;
   platformPid(): number;
   /** Ends the platform in order and starts it again: nothing is in its memory then. */
@@ -61,7 +63,7 @@ export async function startStack(
   started.add('broker', nats.stop);
   const mongodb = await startMongodb({ directory: join(directory, 'mongodb') });
   started.add('database', mongodb.stop);
-  const grpcPort = await freePort();
+  const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const startWords = await wordsOfStart();
   const start = (leftOut: readonly ServiceName[]) =>
     startProgram(directory, 'platform', [...nodeOptions, ...startWords], 'Causeway is ready', {
@@ -69,7 +71,7 @@ export async function startStack(
       NATS_URL: nats.url,
       MONGODB_URI: mongodb.url,
       GATEWAY_GRPC_PORT: String(grpcPort),
-      GATEWAY_HTTP_PORT: '0',
+      GATEWAY_HTTP_PORT: String(httpPort),
       RATE_LIMIT: '0',
       CARRIER_DELIVERS_AFTER: deliversAfter,
     });
@@ -80,6 +82,7 @@ export async function startStack(
   return {
     natsUrl: nats.url,
     grpc: `127.0.0.1:${grpcPort}`,
+    http: `http://127.0.0.1:${httpPort}`,
     broker,
     platformPid: () => platform.pid,
     stopPlatform: () => platform.stop(),
@@ -99,7 +102,7 @@ export async function startStack(
 
 /** Settings that say of services that they run somewhere else, where there is nobody. */
 function nowhere(names: readonly ServiceName[]): Record<string, string> {
-  return Object.fromEntries(names.map((name) => [gatewaySettings[services[name].url].name, 'http://127.0.0.1:9']));
+  return Object.fromEntries(names.map((name) => [gatewaySettings[addressKey(name)].name, 'http://127.0.0.1:9']));
 }
 
 /** What `npm start` runs, with its options. */

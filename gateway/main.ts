@@ -5,7 +5,7 @@ import { createLogger } from '#kit/telemetry/logging.ts';
 import { startTelemetry } from '#kit/telemetry/setup.ts';
 import { startGateway } from './gateway.ts';
 import { healthOfNeeded, remoteBackend, type ServiceName, services } from './services.ts';
-import { gatewaySettings } from './settings.ts';
+import { addressKey, gatewaySettings } from './settings.ts';
 
 /** The gateway in a process of its own: every service is in another one. */
 await runProcess(async (started) => {
@@ -14,7 +14,7 @@ await runProcess(async (started) => {
   const telemetry = startTelemetry({ serviceName: 'gateway', ...settings });
   started.add('telemetry', telemetry.stop);
   const backends = (Object.keys(services) as ServiceName[]).map((name) => {
-    const key = services[name].url;
+    const key = addressKey(name);
     const address = settings[key];
     if (address === undefined) throw new SettingsError(`${gatewaySettings[key].name} must be set`);
     return remoteBackend(name, address);

@@ -22,8 +22,8 @@ import { orders } from '../services/orders/orders.ts';
 import { payments, paymentsSettings } from '../services/payments/payments.ts';
 import { shipping, shippingSettings } from '../services/shipping/shipping.ts';
 import { startGateway } from './gateway.ts';
-import { type Backend, healthOfNeeded, remoteBackend, type ServiceName, services } from './services.ts';
-import { type GatewaySettings, gatewaySettings, localSettings, tlsFiles } from './settings.ts';
+import { type Backend, healthOfNeeded, remoteBackend, type ServiceName } from './services.ts';
+import { addressKey, type GatewaySettings, gatewaySettings, localSettings, tlsFiles } from './settings.ts';
 
 /** What single services are told, beside what the platform is. */
 const ownSettings = {
@@ -71,7 +71,7 @@ export async function startPlatform(
 ): Promise<{ grpcPort: number; httpPort: number }> {
   const backends: Backend[] = [];
   for (const name of Object.keys(compositions) as ServiceName[]) {
-    const address = settings[services[name].url];
+    const address = settings[addressKey(name)];
     const backend =
       address === undefined
         ? await startService(name, settings, servers, log(name, settings.logLevel), started)

@@ -10,30 +10,27 @@ import { WebhookService } from '#gen/causeway/webhooks/v1/webhooks_service_pb.js
 import type { Health } from '#kit/lifecycle.ts';
 import type { Door } from '#kit/rpc/door.ts';
 import { RemoteService } from '#kit/rpc/remote.ts';
-import type { GatewaySettings } from './settings.ts';
 
 export { eventFiles, eventRegistry } from './event-registry.ts';
 
 type BehindTheGateway = {
   /** What it offers to the outside. */
   contracts: DescService[];
-  /** The setting that says where it runs, where it does so by itself. */
-  url: keyof GatewaySettings;
   /** Whether an order can't be placed and read without it. The others may be away: their part waits, and goes on. */
   isNeeded: boolean;
 };
 
 /** The services behind the gateway. */
 export const services = {
-  orders: { contracts: [OrderService], url: 'ordersUrl', isNeeded: true },
-  inventory: { contracts: [InventoryService], url: 'inventoryUrl', isNeeded: false },
-  fulfilment: { contracts: [], url: 'fulfilmentUrl', isNeeded: false },
-  payments: { contracts: [PaymentService], url: 'paymentsUrl', isNeeded: false },
-  shipping: { contracts: [ShippingService], url: 'shippingUrl', isNeeded: false },
-  notifications: { contracts: [NotificationService], url: 'notificationsUrl', isNeeded: false },
-  integration: { contracts: [WebhookService], url: 'integrationUrl', isNeeded: false },
-  analytics: { contracts: [AnalyticsService], url: 'analyticsUrl', isNeeded: false },
-  operations: { contracts: [OperationsService], url: 'operationsUrl', isNeeded: false },
+  orders: { contracts: [OrderService], isNeeded: true },
+  inventory: { contracts: [InventoryService], isNeeded: false },
+  fulfilment: { contracts: [], isNeeded: false },
+  payments: { contracts: [PaymentService], isNeeded: false },
+  shipping: { contracts: [ShippingService], isNeeded: false },
+  notifications: { contracts: [NotificationService], isNeeded: false },
+  integration: { contracts: [WebhookService], isNeeded: false },
+  analytics: { contracts: [AnalyticsService], isNeeded: false },
+  operations: { contracts: [OperationsService], isNeeded: false },
 } as const satisfies Record<string, BehindTheGateway>;
 
 export type ServiceName = keyof typeof services;

@@ -1,6 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { file, integer, port, SettingsError, type SettingValues, text, url } from '#kit/settings.ts';
+import { file, integer, port, type Setting, SettingsError, type SettingValues, text, url } from '#kit/settings.ts';
+import { type ServiceName, services } from './services.ts';
+
+/** The setting that says where a service runs, where it does so by itself. */
+export function addressKey<Name extends ServiceName>(name: Name): `${Name}Url` {
+  return `${name}Url`;
+}
+
+const addresses = Object.fromEntries(
+  (Object.keys(services) as ServiceName[]).map((name, index) => {
+    const meaning = index === 0 ? `where the gateway finds ${name}, if it runs by itself` : `the same for ${name}`;
+    const inEnvironment = `${name.toUpperCase().replaceAll('-', '_')}_URL`;
+    return [addressKey(name), url(inEnvironment, ['http'], meaning, 'in process')];
+  }),
+) as Record<`${ServiceName}Url`, Setting<string | undefined>>;
 
 /** What the gateway is told by its environment, beside the platform's settings. */
 export const gatewaySettings = {
@@ -12,15 +26,7 @@ export const gatewaySettings = {
   rateLimit: integer('RATE_LIMIT', 200, 'calls per second and caller, bursts of twice that; `0`: none', {
     max: 1_000_000,
   }),
-  ordersUrl: url('ORDERS_URL', ['http'], 'where the gateway finds orders, if it runs by itself', 'in process'),
-  inventoryUrl: url('INVENTORY_URL', ['http'], 'the same for inventory', 'in process'),
-  fulfilmentUrl: url('FULFILMENT_URL', ['http'], 'the same for fulfilment', 'in process'),
-  paymentsUrl: url('PAYMENTS_URL', ['http'], 'the same for payments', 'in process'),
-  shippingUrl: url('SHIPPING_URL', ['http'], 'the same for shipping', 'in process'),
-  notificationsUrl: url('NOTIFICATIONS_URL', ['http'], 'the same for notifications', 'in process'),
-  integrationUrl: url('INTEGRATION_URL', ['http'], 'the same for integration events and webhooks', 'in process'),
-  analyticsUrl: url('ANALYTICS_URL', ['http'], 'the same for analytics', 'in process'),
-  operationsUrl: url('OPERATIONS_URL', ['http'], 'the same for operations', 'in process'),
+  ...addresses,
 };
 
 export type GatewaySettings = SettingValues<typeof gatewaySettings>;

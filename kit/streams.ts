@@ -64,9 +64,13 @@ export const NOTICES: JournalDeclaration = { service: 'notices', stream: 'NOTICE
 /** Integration events: the published language. Who reads it from outside has a month to come back. */
 export const PUBLIC: JournalDeclaration = { service: 'public', stream: 'PUBLIC', maxAgeMs: 30 * DAY_MS };
 
-/** Declares a service's journal; the stream is the service's name in capitals. */
+/** Declares a service's journal; the stream is the service's name in capitals, `GIFT_CARDS` of `gift-cards`. */
 export function journalOf(service: string, maxBytes?: number): JournalDeclaration {
-  return { service, stream: service.toUpperCase(), ...(maxBytes === undefined ? {} : { maxBytes }) };
+  return {
+    service,
+    stream: service.toUpperCase().replaceAll('-', '_'),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+  };
 }
 
 /**

@@ -8,7 +8,8 @@ import { readSettings } from '#kit/settings.ts';
 import { type Logger, silent } from '#kit/telemetry/logging.ts';
 import { atTheEnd, type OwnServer, ownDirectory, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { allSettings, startPlatform } from '../gateway/platform.ts';
-import { services } from '../gateway/services.ts';
+import { type ServiceName, services } from '../gateway/services.ts';
+import { addressKey, gatewaySettings } from '../gateway/settings.ts';
 
 /** A platform as its callers see it. */
 export type Doors = {
@@ -32,9 +33,9 @@ export type TestPlatformOptions = {
 
 /** Settings of a platform where nothing follows from an order: who would act on it is said to run where nobody is. */
 export const nothingFollows: Record<string, string> = Object.fromEntries(
-  Object.keys(services)
+  (Object.keys(services) as ServiceName[])
     .filter((name) => name !== 'orders' && name !== 'inventory')
-    .map((name) => [`${name.toUpperCase()}_URL`, 'http://127.0.0.1:9']),
+    .map((name) => [gatewaySettings[addressKey(name)].name, 'http://127.0.0.1:9']),
 );
 
 /** The whole platform in the test's process, on free ports; stopped when the test, or its file, ends. */

@@ -4,7 +4,7 @@ import { vi } from 'vitest';
 import { freePort } from '#kit/local/free-port.ts';
 import { atTheEnd, type OwnServer, ownMongodb, ownNats } from '#kit/testing/servers.ts';
 import { type ServiceName, services } from '../../gateway/services.ts';
-import { gatewaySettings } from '../../gateway/settings.ts';
+import { addressKey, gatewaySettings } from '../../gateway/settings.ts';
 import type { Doors } from '../platform.ts';
 
 /** One process of the platform. */
@@ -40,7 +40,7 @@ export async function startFleet(settings: Record<string, string> = {}): Promise
   for (const name of names) {
     const [grpcPort, httpPort] = [await freePort(), await freePort()];
     const ports = { SERVICE_GRPC_PORT: String(grpcPort), SERVICE_HTTP_PORT: String(httpPort) };
-    urls[gatewaySettings[services[name].url].name] = `http://127.0.0.1:${grpcPort}`;
+    urls[gatewaySettings[addressKey(name)].name] = `http://127.0.0.1:${grpcPort}`;
     parts[name] = member(name, `services/${name}/main.ts`, httpPort, { ...common, ...ports });
   }
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
