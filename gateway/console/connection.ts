@@ -5,7 +5,7 @@ import { OperationsService } from '#gen/causeway/operations/v1/operations_servic
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { currentSession, signOut } from './session.ts';
 
-/** An answer is waited for so long; streams are not ended. */
+/** An answer is waited for so long. */
 const ANSWER_MS = 15_000;
 const MAX_TRIES = 3;
 
@@ -16,17 +16,18 @@ const withToken: Interceptor = (next) => (request) => {
 };
 
 /** The same origin: the gateway serves the page and answers its calls. */
-export const transport = createConnectTransport({
+const gateway = {
   baseUrl: location.origin,
   interceptors: [withToken],
-  defaultTimeoutMs: ANSWER_MS,
   // An event of a type that this page does not know has no form in JSON.
   useBinaryFormat: true,
-});
+};
+export const transport = createConnectTransport({ ...gateway, defaultTimeoutMs: ANSWER_MS });
 
-/** For what is no query: streams. */
-export const operations = createClient(OperationsService, transport);
-export const orders = createClient(OrderService, transport);
+/** For what is no query: streams, which end when nobody looks any more. */
+const streams = createConnectTransport(gateway);
+export const operations = createClient(OperationsService, streams);
+export const orders = createClient(OrderService, streams);
 
 /** Whether the same call may work in a moment. */
 export function isPassing(error: unknown): boolean {
