@@ -68,6 +68,27 @@ const figures = {
     says: 'orders for one item, from asked to said to be reserved, 64 in flight, synced',
     target: { atLeast: 800 },
   },
+  order_search_p99_ms: {
+    unit: 'ms',
+    says: 'ListOrders by customer, status, e-mail and correlation id among many orders, 99 of 100 calls',
+    target: { atMost: 100 },
+  },
+  timeline_p99_ms: {
+    unit: 'ms',
+    says: 'GetOrderHistory of a fulfilled order, with the order after each event, 99 of 100 calls',
+    target: { atMost: 50 },
+  },
+  overview_core_share: {
+    unit: 'cores',
+    says: 'what one watcher of the overview costs platform and broker at 1,000 orders a minute',
+    target: { atMost: 0.1 },
+  },
+  console_kb: { unit: 'kB', says: "all of the console's scripts and styles, gzip", target: { atMost: 250 } },
+  first_page_ms: {
+    unit: 'ms',
+    says: 'from opening the console in a new browser to its overview with figures, on loopback',
+    target: { atMost: 1_000 },
+  },
   rss_mb: { unit: 'MB', says: 'memory of the platform process after many orders', target: { atMost: 350 } },
   startup_ms: { unit: 'ms', says: 'from nothing to ready, binaries in place', target: { atMost: 3_000 } },
 } as const satisfies Record<string, Known>;

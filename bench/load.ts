@@ -18,6 +18,8 @@ export type Load = {
   messages: readonly Uint8Array[];
   /** Calls under way at once. */
   inFlight: number;
+  /** Calls that are begun in a second; left out: as many as there are answers. */
+  perSecond?: number;
   /** What the header `authorization` says. */
   authorization?: string;
   /** Whether calls that fail are only counted. */
@@ -50,6 +52,7 @@ export async function runLoad(directory: string, load: Load): Promise<LoadResult
     ...['-c', '"$@" || exit; times', 'sh', program],
     ...['--insecure', '--protoset', contracts, '--call', `${load.method.parent.typeName}/${load.method.name}`],
     ...['--binary-file', messages, '--metadata', JSON.stringify(metadata)],
+    ...(load.perSecond === undefined ? [] : ['--rps', String(load.perSecond)]),
     ...['--total', String(load.messages.length), '--concurrency', String(load.inFlight)],
     ...['--connections', String(Math.min(CONNECTIONS, load.inFlight)), '--format', 'json', '--output', report],
     load.address,

@@ -9,6 +9,7 @@ import { type Figure, figureNames, table } from './figures.ts';
 import { loadGenerator } from './load.ts';
 import { accepting, following, fulfilling } from './measures/fulfilling.ts';
 import { growth } from './measures/growth.ts';
+import { operating } from './measures/operating.ts';
 import { placing, placingAgainstEcho } from './measures/placing.ts';
 import { reserving } from './measures/reserving.ts';
 import { startup } from './measures/startup.ts';
@@ -34,6 +35,7 @@ const measurements: readonly Measurement[] = [
   following,
   accepting,
   reserving,
+  operating,
 ];
 
 await runProcess(async (started) => {

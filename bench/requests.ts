@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   CancelOrderRequestSchema,
+  GetOrderHistoryRequestSchema,
   GetOrderRequestSchema,
   ListOrdersRequestSchema,
   PlaceOrderRequestSchema,
@@ -37,7 +38,12 @@ export function placeOrders(count: number): Uint8Array[] {
 }
 
 /** One order as a request, encoded. */
-export function placeOrder(about: { requestId?: string; orderId?: string; customerId?: string }): Uint8Array {
+export function placeOrder(about: {
+  requestId?: string;
+  orderId?: string;
+  customerId?: string;
+  email?: string;
+}): Uint8Array {
   return toBinary(PlaceOrderRequestSchema, create(PlaceOrderRequestSchema, { ...order, ...about }));
 }
 
@@ -49,6 +55,11 @@ export function getOrder(orderId: string): Uint8Array {
   return toBinary(GetOrderRequestSchema, create(GetOrderRequestSchema, { orderId }));
 }
 
-export function listOrders(customerId: string): Uint8Array {
-  return toBinary(ListOrdersRequestSchema, create(ListOrdersRequestSchema, { customerId }));
+export function listOrders(filter: MessageInitShape<typeof ListOrdersRequestSchema>): Uint8Array {
+  return toBinary(ListOrdersRequestSchema, create(ListOrdersRequestSchema, filter));
+}
+
+/** An order's timeline as the console asks for it: with the order as it was after each event. */
+export function orderHistory(orderId: string): Uint8Array {
+  return toBinary(GetOrderHistoryRequestSchema, create(GetOrderHistoryRequestSchema, { orderId, includeOrder: true }));
 }

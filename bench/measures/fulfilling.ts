@@ -1,20 +1,25 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createClient } from '@connectrpc/connect';
 import { FulfilmentCompletedSchema } from '#gen/causeway/fulfilment/v1/events_pb.js';
 import { EmailSentSchema } from '#gen/causeway/notifications/v1/events_pb.js';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { ShipmentDeliveredSchema } from '#gen/causeway/shipping/v1/events_pb.js';
 import type { Broker } from '#kit/broker.ts';
+import { transportTo } from '../../gateway/transport.ts';
 import type { Bench, Measurement } from '../bench.ts';
 import { type Figure, figure } from '../figures.ts';
 import type { FulfilmentResult } from '../fulfilment-client.ts';
 import { type LoadResult, runLoad } from '../load.ts';
 import { resultOf } from '../program.ts';
-import { bearer, placeOrders } from '../requests.ts';
+import { bearer, orderHistory, placeOrders } from '../requests.ts';
 import { type Stack, startStack, theSaga } from '../stack.ts';
 import { median, medianRatio, quantile, rounded } from '../statistics.ts';
 
 const IN_FLIGHT = 64;
+/** Few, so that a call's time is the platform's and not the queue's. */
+const IN_FLIGHT_READING = 8;
 const PER_SECOND = 20;
 const LOOK_MS = 20;
 const TIMEOUT_MS = 600_000;
@@ -56,16 +61,36 @@ export const fulfilling: Measurement = {
 
 /** How long it takes until an order is fulfilled, where there is no hurry. */
 export const following: Measurement = {
-  names: ['fulfilment_p50_ms', 'fulfilment_p99_ms'],
-  async *run({ directory, nodeOptions, started, sizes }) {
+  names: ['fulfilment_p50_ms', 'fulfilment_p99_ms', 'timeline_p99_ms'],
+  async *run(bench) {
+    const { directory, nodeOptions, started, sizes } = bench;
     const stack = await startStack(directory, { syncAlways: true, nodeOptions }, started);
     const words = [stack.grpc, await bearer('alice'), stack.natsUrl, String(sizes.followed), String(PER_SECOND)];
     const { latenciesMs } = await resultOf<FulfilmentResult>('fulfilment-client.ts', words);
     const details = { orders: sizes.followed, per_s: PER_SECOND, synced: true };
     yield figure('fulfilment_p50_ms', quantile(latenciesMs, 0.5), details);
     yield figure('fulfilment_p99_ms', quantile(latenciesMs, 0.99), details);
+    yield await timelines(bench, stack);
   },
 };
+
+/** Timelines of orders that are through. */
+async function timelines({ directory, sizes }: Bench, stack: Stack): Promise<Figure> {
+  const authorization = await bearer('bench', 'operator');
+  const client = createClient(OrderService, transportTo(stack.http, authorization.replace('Bearer ', '')));
+  const { orders } = await client.listOrders({ status: OrderStatus.SHIPPED, pageSize: 100 });
+  const messages = Array.from({ length: sizes.calls }, (_, index) => {
+    return orderHistory(orders[index % orders.length]?.orderId ?? '');
+  });
+  const load = { address: stack.grpc, method: OrderService.method.getOrderHistory, messages, authorization };
+  await runLoad(directory, { ...load, inFlight: IN_FLIGHT_READING });
+  const { p50Ms, p99Ms } = await runLoad(directory, { ...load, inFlight: IN_FLIGHT_READING });
+  return figure('timeline_p99_ms', p99Ms, {
+    timelines: messages.length,
+    p50_ms: rounded(p50Ms),
+    in_flight: IN_FLIGHT_READING,
+  });
+}
 
 /** How many orders are accepted per second, with all that follows, with nothing, and with a part of it away. */
 export const accepting: Measurement = {

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { DescMethod } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { startMongodb } from '#kit/local/mongodb.ts';
+import { transportTo } from '../../gateway/transport.ts';
 import type { Bench, Measurement } from '../bench.ts';
 import { type Figure, type FigureName, figure } from '../figures.ts';
 import { runLoad } from '../load.ts';
@@ -24,7 +27,14 @@ type Filled = { stack: Stack; customers: string[]; orders: string[]; seconds: nu
 
 /** What becomes slower, or larger, with the number of orders. */
 export const growth: Measurement = {
-  names: ['load_cost_ratio', 'get_order_ratio', 'list_orders_ratio', 'rss_mb', 'rebuild_events_per_s'],
+  names: [
+    'load_cost_ratio',
+    'get_order_ratio',
+    'list_orders_ratio',
+    'order_search_p99_ms',
+    'rss_mb',
+    'rebuild_events_per_s',
+  ],
   async *run(bench) {
     const few = await filled(bench, 'few', bench.sizes.few);
     const many = await filled(bench, 'many', bench.sizes.many);
@@ -36,7 +46,8 @@ export const growth: Measurement = {
     await Promise.all([few.stack.restartPlatform(), many.stack.restartPlatform()]);
     const { getOrder: get, listOrders: list, cancelOrder: cancel } = OrderService.method;
     yield await compared(bench, 'get_order_ratio', get, few, many, ({ orders }) => picked(orders, getOrder));
-    yield await compared(bench, 'list_orders_ratio', list, few, many, ({ customers }) => picked(customers, listOrders));
+    yield await compared(bench, 'list_orders_ratio', list, few, many, ({ customers }) => picked(customers, ofCustomer));
+    yield await searched(bench, many);
     yield await compared(bench, 'load_cost_ratio', cancel, few, many, cancelled());
     yield await rebuilt(bench, many.stack);
 
@@ -67,7 +78,7 @@ async function filled(bench: Bench, name: string, count: number): Promise<Filled
     address: stack.grpc,
     method: OrderService.method.placeOrder,
     messages: orders.map((orderId, index) =>
-      placeOrder({ orderId, customerId: customers[index % customers.length] ?? '' }),
+      placeOrder({ orderId, ...customerNamed(customers[index % customers.length] ?? '') }),
     ),
     inFlight: IN_FLIGHT,
     authorization: await bearer('bench', 'operator'),
@@ -75,6 +86,34 @@ async function filled(bench: Bench, name: string, count: number): Promise<Filled
   await stack.settled();
   bench.say(`${count} orders placed in ${seconds.toFixed(1)} s, and shown by the views`);
   return { stack, customers, orders, seconds };
+}
+
+function customerNamed(customerId: string) {
+  return { customerId, email: `${customerId}@example.com` };
+}
+
+function ofCustomer(customerId: string): Uint8Array {
+  return listOrders({ customerId });
+}
+
+/** Every kind of search that the console makes, each as often as the others. */
+async function searched(bench: Bench, { stack, customers }: Filled): Promise<Figure> {
+  const authorization = await bearer('bench', 'operator');
+  const client = createClient(OrderService, transportTo(stack.http, authorization.replace('Bearer ', '')));
+  const { orders } = await client.listOrders({ pageSize: 100 });
+  const searches = Array.from({ length: bench.sizes.calls }, (_, index) => {
+    const { customerId, email } = customerNamed(customers[(index * 7_919) % customers.length] ?? '');
+    const { correlationId } = orders[index % orders.length] ?? { correlationId: '' };
+    const status = OrderStatus.PLACED;
+    const kinds = [{ customerId }, { email }, { correlationId }, { status }, { customerId, status }, { email, status }];
+    return listOrders(kinds[index % kinds.length] ?? {});
+  });
+  const method = OrderService.method.listOrders;
+  const load = { address: stack.grpc, method, messages: searches, inFlight: IN_FLIGHT_COMPARED, authorization };
+  await runLoad(bench.directory, load);
+  const { p50Ms, p99Ms } = await runLoad(bench.directory, load);
+  const details = { orders: bench.sizes.many, searches: searches.length, p50_ms: rounded(p50Ms) };
+  return figure('order_search_p99_ms', p99Ms, { ...details, in_flight: IN_FLIGHT_COMPARED });
 }
 
 /** The same calls to both in turn; the first turn warms up. */
