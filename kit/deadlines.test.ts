@@ -45,7 +45,7 @@ function reminders(
   const called: string[] = [];
   const rule = {
     name: 'remind-when-overdue',
-    projection: { collection: loans },
+    projection: { reached: async () => ({ collection: loans, find: async () => undefined }) },
     field: 'due' as const,
     onOverdue: (document: Stored<Loan>, at: Date) => {
       called.push(document._id);

@@ -12,7 +12,7 @@ export type DeadlineRule<Document extends object> = {
   /** Reads as policy, such as `undo-when-overdue`; unique in a service. */
   name: string;
   /** A view whose documents hold an open deadline, a Date, and none once it is closed. It has `deadlineIndex`. */
-  projection: Pick<Projection<Document>, 'collection'>;
+  projection: Pick<Projection<Document>, 'reached'>;
   /** The document's field that holds it. */
   field: keyof Document & string;
   /**
@@ -94,6 +94,9 @@ export class Deadlines<Document extends object> {
     await this.own([]);
   }
 
+  /** It listens to no journal, but looks into a view. */
+  describe(): undefined {}
+
   health(): Health {
     const reasons = this.#problem === undefined ? [] : [`deadlines ${this.name}: ${this.#problem}`];
     return { ready: reasons.length === 0, reasons };
@@ -117,7 +120,7 @@ export class Deadlines<Document extends object> {
   /** One page; answers whether another one follows it. */
   async #look(stop: AbortSignal): Promise<boolean> {
     const now = this.#clock();
-    const page = await this.#overdue(now);
+    const page = await this.#overdue(now, stop);
     const left = page.values();
     const work = Array.from({ length: this.#options.maxAtWork }, async () => {
       for (const document of left) {
@@ -131,9 +134,9 @@ export class Deadlines<Document extends object> {
     return this.#after !== undefined;
   }
 
-  async #overdue(now: Date): Promise<Stored<Document>[]> {
+  async #overdue(now: Date, stop: AbortSignal): Promise<Stored<Document>[]> {
     const { projection, field } = this.#rule;
-    const { collection } = projection;
+    const { collection } = await projection.reached([], stop);
     const partition = { $in: [...this.#partitions] };
     const after = this.#after;
     const filter =

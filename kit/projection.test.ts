@@ -13,6 +13,7 @@ import { ownMongodb, ownNats, sharedMongoUri, sharedNatsUrl } from './testing/se
 import {
   type AccountDocument,
   accountsView,
+  documentOf,
   ownDatabase,
   ownersOf,
   parkedOf,
@@ -24,12 +25,12 @@ type Accounts = Projection<AccountDocument>;
 
 const soon = { timeout: 20_000, interval: 20 };
 
-function reached(projection: Accounts, bank: Bank, key: string, sequence: number, timeoutMs = 20_000): Promise<void> {
+function reached(projection: Accounts, bank: Bank, key: string, sequence: number, timeoutMs = 20_000) {
   return projection.reached([positionOf(bank, key, sequence)], AbortSignal.timeout(timeoutMs));
 }
 
 async function amountsOf(projection: Accounts, key: string): Promise<number[] | undefined> {
-  return (await projection.find(key))?.amounts;
+  return (await documentOf(projection, key))?.amounts;
 }
 
 function consumerOf(bank: Bank, key: string): string {
@@ -96,7 +97,7 @@ test('a projection that is started again goes on where it was', async () => {
   const again = projectionOf(bank, db);
   void again.own(allPartitions);
   await reached(again, bank, 'anna', sequence);
-  expect(await projection.find('anna')).toMatchObject({ amounts: [1, 2], revision: 2 });
+  expect(await documentOf(projection, 'anna')).toMatchObject({ amounts: [1, 2], revision: 2 });
 });
 
 test('messages that another puller of the consumer took away are applied all the same, and in order', async () => {
@@ -211,11 +212,11 @@ test('an owner that slept cannot write over its successor', async () => {
   await asleep;
   void projection.own(allPartitions);
   await reached(projection, bank, 'anna', last);
-  const before = await projection.find('anna');
+  const before = await documentOf(projection, 'anna');
   const drained = sleeper.stop();
   wake();
   await drained;
-  expect(await projection.find('anna')).toEqual(before);
+  expect(await documentOf(projection, 'anna')).toEqual(before);
   expect(before?.amounts).toEqual([1, 2, 3]);
 });
 
@@ -242,11 +243,11 @@ test('a consumer that is set back under a running projection changes nothing in 
   const { bank, projection } = await openedView();
   void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await depositMany(bank, 'anna', 10));
-  const before = await projection.find('anna');
+  const before = await documentOf(projection, 'anna');
   await bank.broker.manager.consumers.reset(bank.journal.stream, consumerOf(bank, 'anna'), 1);
   await reached(projection, bank, 'bert', await bank.deposit('bert', 1));
   await reached(projection, bank, 'anna', await bank.deposit('anna', 11));
-  expect(await projection.find('anna')).toEqual({
+  expect(await documentOf(projection, 'anna')).toEqual({
     ...before,
     amounts: upTo(11),
     revision: (before?.revision ?? 0) + 1,
@@ -259,13 +260,13 @@ test('a view whose positions were lost gets every event again, and is as it was'
   void projection.own(allPartitions);
   await reached(projection, bank, 'anna', await depositMany(bank, 'anna', 10));
   await projection.stop();
-  const before = await projection.find('anna');
+  const before = await documentOf(projection, 'anna');
   await db.collection('accounts_v1').updateMany({ positions: { $exists: true } }, { $set: { positions: {} } });
   const again = projectionOf(bank, db);
   void again.own(allPartitions);
   await reached(again, bank, 'bert', await bank.deposit('bert', 1));
   await vi.waitFor(() => expect(again.positions().some(({ sequence }) => sequence === 10)).toBe(true), soon);
-  expect(await again.find('anna')).toEqual(before);
+  expect(await documentOf(again, 'anna')).toEqual(before);
 });
 
 test('a consumer that was deleted by hand is made again, and nobody has to look for it', async () => {
@@ -512,7 +513,7 @@ test('a database that is away for a while is said, parks nothing, and the view g
   const answers = [
     reached(projection, bank, 'anna', first),
     reached(projection, bank, 'anna', await bank.deposit('anna', 2)),
-    projection.find('anna'),
+    documentOf(projection, 'anna'),
   ];
   for (const answer of await Promise.allSettled(answers)) {
     expect(answer).toMatchObject({ status: 'rejected', reason: { name: 'UnavailableError' } });
@@ -537,7 +538,10 @@ test('a database that hangs is answered for within 2 s', async () => {
   await reached(projection, bank, 'anna', sequence);
   await mongodb.kill('SIGSTOP');
   const began = performance.now();
-  const answers = await Promise.allSettled([reached(projection, bank, 'anna', sequence), projection.find('anna')]);
+  const answers = await Promise.allSettled([
+    reached(projection, bank, 'anna', sequence),
+    documentOf(projection, 'anna'),
+  ]);
   expect(performance.now() - began).toBeLessThan(2_000);
   for (const answer of answers) expect(answer).toMatchObject({ reason: { name: 'UnavailableError' } });
   await mongodb.kill('SIGCONT');

@@ -1,5 +1,5 @@
 import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
-import type { Collection, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import { answered, type Broker } from './broker.ts';
 import { queried } from './database.ts';
@@ -7,8 +7,10 @@ import { CallError, invalid, UnavailableError } from './errors.ts';
 import type { Health } from './lifecycle.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
-import { type Checkpoint, checkpointId, collectionOf, type Stored, type View } from './view.ts';
+import { type ConsumerDescription, describedConsumer } from './service-descriptions.ts';
+import { type Checkpoint, checkpointId, collectionOf, type View } from './view.ts';
 import { ViewPartition } from './view-partition.ts';
+import { type ViewReader, viewReader } from './view-reader.ts';
 import { ViewLostError, ViewStore } from './view-store.ts';
 import { type Lane, ViewWriter, type ViewWriterParts } from './view-writer.ts';
 
@@ -35,9 +37,8 @@ export class Projection<Document extends object> {
   /** `<service>-<collection>`: what its consumers, dead letters and telemetry call it. */
   readonly name: string;
   readonly view: View<Document>;
-  /** For queries. */
-  readonly collection: Collection<Stored<Document>>;
   readonly #broker: Broker;
+  readonly #reader: ViewReader<Document>;
   readonly #streams: Set<string>;
   readonly #owned: OwnedPartitions<ViewPartition<Document>>;
   readonly #waiters = new Set<Waiter>();
@@ -48,7 +49,7 @@ export class Projection<Document extends object> {
     const consumer = `${service}-${collectionOf(view)}`;
     this.name = consumer;
     this.view = view;
-    this.collection = db.collection<Stored<Document>>(collectionOf(view));
+    this.#reader = viewReader(db, collectionOf(view));
     this.#broker = broker;
     this.#streams = new Set(view.sources.map(({ journal }) => journal.stream));
     const store = new ViewStore(view, db);
@@ -70,6 +71,10 @@ export class Projection<Document extends object> {
     await this.own([]);
   }
 
+  describe(): ConsumerDescription {
+    return describedConsumer(this.name, 'projection', this.view);
+  }
+
   health(): Health {
     const problems = new Set(this.#owned.all().flatMap(({ problem }) => problem ?? []));
     return {
@@ -87,20 +92,15 @@ export class Projection<Document extends object> {
       );
   }
 
-  /** The document of this id. @throws UnavailableError where the database is away. */
-  async find(id: string): Promise<Stored<Document> | undefined> {
-    const found = await queried(this.collection, () => this.collection.findOne({ _id: id } as object));
-    return (found as Stored<Document> | null) ?? undefined;
-  }
-
   /**
-   * Waits until the view shows these positions, and is whole.
+   * Waits until the view shows these positions, and is whole; answers with what one query is to read.
    * @throws CallError INVALID_ARGUMENT for a position of a journal that the view is not made from, or that does not
    *   exist yet; DEADLINE_EXCEEDED when the signal comes first.
    * @throws UnavailableError where broker or database are away.
    */
-  async reached(positions: readonly Position[], signal: AbortSignal): Promise<void> {
+  async reached(positions: readonly Position[], signal: AbortSignal): Promise<ViewReader<Document>> {
     await Promise.all(positions.map((position, index) => this.#reachedOne(position, `at_least[${index}]`, signal)));
+    return this.#reader;
   }
 
   async #reachedOne({ stream, partition, sequence }: Position, field: string, signal: AbortSignal): Promise<void> {
@@ -172,7 +172,7 @@ export class Projection<Document extends object> {
     const id = { _id: checkpointId(partition) } as object;
     const owned = this.#owned.get(partition);
     const generation = owned?.generation;
-    const found = await queried(this.collection, () => this.collection.findOne(id));
+    const found = await queried(this.#reader.collection, () => this.#reader.collection.findOne(id));
     const checkpoint = (found as unknown as Checkpoint | null) ?? undefined;
     if (generation !== undefined && checkpoint?.generation !== generation && owned?.generation === generation) {
       owned.interrupt(new ViewLostError(partition, `${collectionOf(this.view)} was dropped`));

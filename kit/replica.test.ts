@@ -12,7 +12,7 @@ import { Replica } from './replica.ts';
 import { silent } from './telemetry/logging.ts';
 import { type Bank, openBank, ownConnection } from './testing/reacting.ts';
 import { ownMongodb, ownNats, sharedMongoUri, sharedNatsUrl } from './testing/servers.ts';
-import { type AccountDocument, accountsView, ownDatabase, projectionOf } from './testing/viewing.ts';
+import { type AccountDocument, accountsView, documentOf, ownDatabase, projectionOf } from './testing/viewing.ts';
 
 const soon = { timeout: 20_000, interval: 20 };
 
@@ -97,7 +97,7 @@ test('what happened while a replica was away is read before it answers', async (
   await bank.deposit('anna', 1);
   const projection = projectionOf(bank, db);
   void projection.own(allPartitions);
-  await vi.waitFor(async () => expect(await projection.find('anna')).toBeDefined(), soon);
+  await vi.waitFor(async () => expect(await documentOf(projection, 'anna')).toBeDefined(), soon);
   await projection.stop();
   await Promise.all(Array.from({ length: 1_000 }, (_, number) => bank.deposit(`account-${number}`, number)));
   await bank.deposit('anna', 2);
@@ -116,8 +116,8 @@ test('a replica begins with what the database has, and applies nothing of it twi
   await bank.deposit('bert', 1);
   const projection = projectionOf(bank, db);
   void projection.own(allPartitions);
-  await vi.waitFor(async () => expect(await projection.find('bert')).toBeDefined(), soon);
-  await vi.waitFor(async () => expect(await projection.find('anna')).toBeDefined(), soon);
+  await vi.waitFor(async () => expect(await documentOf(projection, 'bert')).toBeDefined(), soon);
+  await vi.waitFor(async () => expect(await documentOf(projection, 'anna')).toBeDefined(), soon);
   await projection.stop();
   await bank.deposit('anna', 2);
   let projected = 0;

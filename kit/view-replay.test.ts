@@ -9,7 +9,14 @@ import { subjectOf } from './partitions.ts';
 import type { Projection } from './projection.ts';
 import { type Bank, keysOfPartition, openBank, ownConnection, positionOf } from './testing/reacting.ts';
 import { ownMongodb, sharedMongoUri, sharedNatsUrl } from './testing/servers.ts';
-import { type AccountDocument, accountsView, ownDatabase, parkedOf, projectionOf } from './testing/viewing.ts';
+import {
+  type AccountDocument,
+  accountsView,
+  documentOf,
+  ownDatabase,
+  parkedOf,
+  projectionOf,
+} from './testing/viewing.ts';
 
 type Accounts = Projection<AccountDocument>;
 
@@ -42,7 +49,7 @@ async function deposit(bank: Bank, projection: Accounts, key: string, ...amounts
 }
 
 async function amountsOf(projection: Accounts, id: string): Promise<number[] | undefined> {
-  return (await projection.find(id))?.amounts;
+  return (await documentOf(projection, id))?.amounts;
 }
 
 test('a replay brings the events of a key into the view in order, and later ones follow as ever', async () => {
@@ -123,7 +130,7 @@ test('in a document of several keys what comes late is applied, and once, althou
   expect(await amountsOf(projection, 'all')).toEqual([5, 13, 2]);
   await deposit(bank, projection, bert, 6);
   expect(await amountsOf(projection, 'all')).toEqual([5, 13, 2, 6]);
-  expect((await projection.find('all'))?.late).toHaveLength(2);
+  expect((await documentOf(projection, 'all'))?.late).toHaveLength(2);
   // A rebuild has everything in its order, and nothing came late.
   await projection.stop();
   await db.dropCollection('accounts_v1');

@@ -14,7 +14,7 @@ import { Journal } from '#kit/journal.ts';
 import { partitionOf } from '#kit/partitions.ts';
 import { Projection } from '#kit/projection.ts';
 import { silent } from '#kit/telemetry/logging.ts';
-import { type Checkpoint, checkpointIds, collectionOf, type View } from '#kit/view.ts';
+import { type Checkpoint, checkpointIds, collectionOf, type Stored, type View } from '#kit/view.ts';
 import type { Bank } from './reacting.ts';
 
 /** An account as the tests read it: each amount that came in or went out, in the order in which it did. */
@@ -56,6 +56,15 @@ export function projectionOf(
   const projection = new Projection<AccountDocument>(view, parts, { watchMs });
   onTestFinished(() => projection.stop());
   return projection;
+}
+
+/** The document of this id, as a query reads it. */
+export async function documentOf(
+  view: Projection<AccountDocument>,
+  id: string,
+): Promise<Stored<AccountDocument> | undefined> {
+  const { find } = await view.reached([], AbortSignal.timeout(10_000));
+  return find(id);
 }
 
 /** Who has claimed each partition of the accounts, by partition. An owner is one turn of one process. */

@@ -28,8 +28,7 @@ export function analyticsDoor({ revenue, itemSales, clock }: AnalyticsDoorParts)
     async getDailyRevenue(request, call) {
       requireRole(call, 'operator');
       const days = daysAsked(request, clock(), MAX_REVENUE_DAYS);
-      await revenue.reached(request.atLeast, call.signal);
-      const rows = await dailyRevenue(revenue, days);
+      const rows = await dailyRevenue(await revenue.reached(request.atLeast, call.signal), days);
       return create(GetDailyRevenueResponseSchema, {
         days: rows.map(({ day, currencyCode, captured, refunded, orders }) => ({
           day,
@@ -44,8 +43,8 @@ export function analyticsDoor({ revenue, itemSales, clock }: AnalyticsDoorParts)
     async listTopItems(request, call) {
       requireRole(call, 'operator');
       const days = daysAsked(request, clock(), MAX_ITEM_DAYS);
-      await itemSales.reached(request.atLeast, call.signal);
-      const items = await topItems(itemSales, days, request.limit === 0 ? DEFAULT_ITEMS : request.limit);
+      const reader = await itemSales.reached(request.atLeast, call.signal);
+      const items = await topItems(reader, days, request.limit === 0 ? DEFAULT_ITEMS : request.limit);
       return create(ListTopItemsResponseSchema, {
         items: items.map(({ sku, name, quantity, orders }) => ({
           sku,

@@ -1,9 +1,9 @@
 import { type OrderPlaced, OrderPlacedSchema } from '#gen/causeway/orders/v1/events_pb.js';
 import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
-import type { Projection } from '#kit/projection.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { View } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 import { type Days, dayOf } from './days.ts';
 
 export type ItemSales = { sku: string; name: string; quantity: number; orders: number };
@@ -55,7 +55,7 @@ function takePlace(items: Map<string, ItemSales>): { quantity: number; orders: n
 
 /** The items that were ordered most, the first ones first. */
 export async function topItems(
-  { collection }: Projection<ItemSalesDocument>,
+  { collection }: ViewReader<ItemSalesDocument>,
   { from, to }: Days,
   limit: number,
 ): Promise<ItemSales[]> {

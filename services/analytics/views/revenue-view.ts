@@ -7,9 +7,9 @@ import {
 import type { Money } from '#gen/google/type/money_pb.js';
 import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
-import type { Projection } from '#kit/projection.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { View } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 import { type Days, dayOf } from './days.ts';
 
 /** Amounts are whole billionths in decimal, because a number would round them from 9 million units on. */
@@ -54,7 +54,7 @@ export function money(currencyCode: string, billionths: bigint) {
 
 /** A row for each day and currency that there is something of, the earliest first. Amounts in billionths. */
 export async function dailyRevenue(
-  { collection }: Projection<RevenueDocument>,
+  { collection }: ViewReader<RevenueDocument>,
   { from, to }: Days,
 ): Promise<DailyRevenue[]> {
   const found = (await queried(collection, () =>

@@ -105,15 +105,15 @@ export function webhookDoor(parts: WebhookDoorParts): Door {
 
     async listEndpoints({ atLeast }, call) {
       requireRole(call, 'operator');
-      await endpoints.reached(atLeast, call.signal);
-      return create(ListEndpointsResponseSchema, { endpoints: (await listEndpoints(endpoints)).map(endpointMessage) });
+      const found = await listEndpoints(await endpoints.reached(atLeast, call.signal));
+      return create(ListEndpointsResponseSchema, { endpoints: found.map(endpointMessage) });
     },
 
     async listDeliveries({ endpointId, status, pageSize, pageToken, atLeast }, call) {
       requireRole(call, 'operator');
-      await deliveries.reached(atLeast, call.signal);
+      const reader = await deliveries.reached(atLeast, call.signal);
       const filter = { endpointId: endpointId.toLowerCase(), status };
-      const page = await listDeliveries(deliveries, filter, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize, pageToken);
+      const page = await listDeliveries(reader, filter, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize, pageToken);
       return create(ListDeliveriesResponseSchema, {
         deliveries: page.deliveries.map(deliveryMessage),
         nextPageToken: page.nextPageToken,

@@ -33,9 +33,9 @@ export function notificationDoor({ notifications, contentsOf }: NotificationDoor
         orderId: orderId === '' ? undefined : orderId.toLowerCase(),
         customerId: listedCustomer(customerId, call),
       };
-      await notifications.reached(atLeast, call.signal);
+      const reader = await notifications.reached(atLeast, call.signal);
       const size = pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize;
-      const page = await listNotifications(notifications, contentsOf, filter, size, pageToken);
+      const page = await listNotifications(reader, contentsOf, filter, size, pageToken);
       return create(ListNotificationsResponseSchema, {
         notifications: page.notifications.map(notificationMessage),
         nextPageToken: page.nextPageToken,

@@ -52,12 +52,12 @@ export class Recipients {
 
   async #inView(orderId: string, position: Position, signal: AbortSignal): Promise<Recipient | undefined> {
     try {
-      await this.#view.reached([position], signal);
+      const { find } = await this.#view.reached([position], signal);
+      return await find(orderId);
     } catch (error) {
       // While the view is built anew nothing is wrong with the event, however long that takes.
       if (error instanceof CallError && error.code === 'DEADLINE_EXCEEDED') throw new UnavailableError(error.message);
       throw error;
     }
-    return this.#view.find(orderId);
   }
 }

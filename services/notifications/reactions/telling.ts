@@ -16,7 +16,7 @@ type EmailRecord = {
   told(orderId: string): Promise<Told | undefined>;
   record(request: CommandRequest<RecordEmail>): Promise<unknown>;
   /** Whether an older e-mail about an event is known: the view outlives its journal. */
-  wasSent(causeId: string): Promise<boolean>;
+  wasSent(causeId: string, signal: AbortSignal): Promise<boolean>;
 };
 
 export type TellingParts = {
@@ -55,7 +55,7 @@ export class Telling {
     find: () => Promise<Recipient | undefined>,
     signal: AbortSignal,
   ): Promise<void> {
-    if (await this.#wasTold(event)) return;
+    if (await this.#wasTold(event, signal)) return;
     const recipient = await find();
     if (recipient === undefined) throw new PermanentError(`there is no order ${event.key}`);
     if (await this.#isErased(recipient)) return;
@@ -68,11 +68,11 @@ export class Telling {
     this.#unrecorded.delete(event.id);
   }
 
-  async #wasTold({ id, key, time }: RecordedEvent): Promise<boolean> {
+  async #wasTold({ id, key, time }: RecordedEvent, signal: AbortSignal): Promise<boolean> {
     const { record, clock } = this.#parts;
     const told = await record.told(key);
     if (told?.causeIds.includes(id)) return true;
-    return clock().getTime() - time.getTime() > RECORD_MS && (await record.wasSent(id));
+    return clock().getTime() - time.getTime() > RECORD_MS && (await record.wasSent(id, signal));
   }
 
   /** Also where the recipient was read before the customer was erased. */

@@ -61,12 +61,12 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
 
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
       requireRole(call, 'operator');
-      await fulfilments.reached(atLeast, call.signal);
+      const reader = await fulfilments.reached(atLeast, call.signal);
       const filter = {
         status: status === FulfilmentStatus.UNSPECIFIED ? undefined : status,
         overdueAt: overdue ? clock() : undefined,
       };
-      const page = await listFulfilments(fulfilments, filter, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize, pageToken);
+      const page = await listFulfilments(reader, filter, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize, pageToken);
       return create(ListFulfilmentsResponseSchema, {
         fulfilments: page.fulfilments.map(fulfilmentMessage),
         nextPageToken: page.nextPageToken,
@@ -75,9 +75,9 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
 
     async getFulfilment({ orderId: asked, atLeast }, call) {
       requireRole(call, 'operator');
-      await fulfilments.reached(atLeast, call.signal);
+      const { find } = await fulfilments.reached(atLeast, call.signal);
       const orderId = asked.toLowerCase();
-      const found = await fulfilments.find(orderId);
+      const found = await find(orderId);
       if (!isKnown(found)) {
         throw new CallError('NOT_FOUND', `there is no fulfilment of order ${orderId}`, {
           reason: 'FULFILMENT_UNKNOWN',

@@ -15,9 +15,9 @@ import { type Delivery, DeliverySchema, DeliveryStatus } from '#gen/causeway/web
 import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
 import { EventTypes } from '#kit/event.ts';
-import type { Projection } from '#kit/projection.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { Stored, View } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 
 type Attempt = { at: Date; httpStatus: number; error: string; durationMs: number };
 
@@ -92,7 +92,7 @@ export type DeliveryFilter = { endpointId: string; status: DeliveryStatus };
 
 /** A page of deliveries, the newest first, and the token of the next page; empty after the last. */
 export async function listDeliveries(
-  { collection }: Projection<DeliveryDocument>,
+  { collection }: ViewReader<DeliveryDocument>,
   { endpointId, status }: DeliveryFilter,
   pageSize: number,
   pageToken: string,

@@ -11,9 +11,9 @@ import {
 import { type Endpoint, EndpointSchema } from '#gen/causeway/webhooks/v1/webhooks_service_pb.js';
 import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
-import type { Projection } from '#kit/projection.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { Stored, View } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 
 /** An endpoint as operators read it. Its secret is not in it. */
 export type EndpointDocument = {
@@ -43,7 +43,7 @@ export const endpointsView: View<EndpointDocument, EndpointCreated | EndpointEna
 };
 
 /** Every endpoint, the oldest first. Operators make them, so there are few. */
-export async function listEndpoints({ collection }: Projection<EndpointDocument>): Promise<Stored<EndpointDocument>[]> {
+export async function listEndpoints({ collection }: ViewReader<EndpointDocument>): Promise<Stored<EndpointDocument>[]> {
   // Checkpoints stand in the same collection, and have no revision.
   const all = collection.find({ revision: { $gte: 1 } } as object).sort({ createdAt: 1, _id: 1 });
   return (await queried(collection, () => all.toArray())) as Stored<EndpointDocument>[];

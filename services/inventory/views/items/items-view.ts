@@ -11,9 +11,9 @@ import {
 import { type Item, ItemSchema } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
-import type { Projection } from '#kit/projection.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { Stored, View } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 
 type Price = { currencyCode: string; units: number; nanos: number };
 
@@ -40,7 +40,7 @@ export const itemsView: View<ItemDocument, ItemListed | ItemPriceChanged | ItemR
 
 /** A page of the catalogue by sku; `after` is the sku that the page before ended with. */
 export async function listItems(
-  { collection }: Projection<ItemDocument>,
+  { collection }: ViewReader<ItemDocument>,
   after: string,
   pageSize: number,
 ): Promise<{ items: Stored<ItemDocument>[]; next: string }> {

@@ -1,8 +1,8 @@
 import type { Filter } from 'mongodb';
 import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
-import type { Projection } from '#kit/projection.ts';
 import type { Stored } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 import type { NotificationDocument } from './notifications-view.ts';
 
 export type NotificationFilter = { orderId: string | undefined; customerId: string | undefined };
@@ -20,7 +20,7 @@ const MAX_CONTENT_LENGTH = 1_000_000;
  * @param contentsOf what e-mails say, by Message-ID; those that were not kept are left out.
  */
 export async function listNotifications(
-  { collection }: Projection<NotificationDocument>,
+  { collection }: ViewReader<NotificationDocument>,
   contentsOf: (messageIds: readonly string[]) => Promise<ReadonlyMap<string, EmailContent>>,
   { orderId, customerId }: NotificationFilter,
   pageSize: number,

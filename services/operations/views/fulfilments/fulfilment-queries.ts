@@ -2,8 +2,8 @@ import type { Filter } from 'mongodb';
 import type { FulfilmentStatus } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
-import type { Projection } from '#kit/projection.ts';
 import type { Stored } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 import type { FulfilmentDocument } from './fulfilments-view.ts';
 
 export type FulfilmentFilter = {
@@ -14,7 +14,7 @@ export type FulfilmentFilter = {
 
 /** A page of fulfilments, the newest first; overdue ones the longest overdue first. */
 export async function listFulfilments(
-  { collection }: Projection<FulfilmentDocument>,
+  { collection }: ViewReader<FulfilmentDocument>,
   { status, overdueAt }: FulfilmentFilter,
   pageSize: number,
   pageToken: string,
