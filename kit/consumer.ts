@@ -3,6 +3,7 @@ import type { EventTypes, RecordedEvent } from './event.ts';
 import type { Health } from './lifecycle.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
 import { PartitionConsumer, type PartitionOptions, type PartitionParts } from './partition-consumer.ts';
+import { type ConsumerDescription, describedConsumer } from './service-descriptions.ts';
 import type { EventSource } from './view.ts';
 
 /** What happens when an event has been said: a side effect, or a command that makes a new event. */
@@ -52,6 +53,8 @@ const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 export class KeyedConsumer<Event extends Message = Message> {
   /** `<service>-<reaction>`: what dead letters and telemetry call it. */
   readonly name: string;
+  readonly #reaction: Reaction<Event>;
+  readonly #attemptTimeoutMs: number;
   readonly #owned: OwnedPartitions<PartitionConsumer<Event>>;
 
   constructor(reaction: Reaction<Event>, parts: ConsumerParts, options: ConsumerOptions = {}) {
@@ -61,6 +64,8 @@ export class KeyedConsumer<Event extends Message = Message> {
       throw new Error(`${reaction.name}: a reaction's name has a-z, 0-9 and single dashes`);
     this.name = `${parts.service}-${reaction.name}`;
     const all = { ...defaults, ...options };
+    this.#reaction = reaction;
+    this.#attemptTimeoutMs = all.attemptTimeoutMs;
     this.#owned = new OwnedPartitions((partition) => new PartitionConsumer(reaction, partition, this.name, parts, all));
   }
 
@@ -75,6 +80,10 @@ export class KeyedConsumer<Event extends Message = Message> {
   /** Drains: takes nothing new, finishes what is at work, then closes. */
   async stop(): Promise<void> {
     await this.own([]);
+  }
+
+  describe(): ConsumerDescription {
+    return { ...describedConsumer(this.name, 'reaction', this.#reaction), attemptTimeoutMs: this.#attemptTimeoutMs };
   }
 
   /** Says what keeps it from making progress, if anything does. Parked messages don't. */

@@ -22,6 +22,7 @@ import { EventTypes, eventHeaders, Header, readEvent, type StoredMessage, type U
 import { ConflictError, eventId, type Journal, waitAfterConflict } from './journal.ts';
 import { partitionOf, subjectOf } from './partitions.ts';
 import { type DataKey, hasPersonalData, type PersonalData, sealed, unsealed } from './personal-data.ts';
+import { type Publication, publicationOf } from './service-descriptions.ts';
 import { aboutAggregate } from './telemetry/correlation.ts';
 import { countCommand } from './telemetry/metrics.ts';
 import { inSpan, type SpanWords, traceHeaders } from './telemetry/tracing.ts';
@@ -87,6 +88,8 @@ export type CommandRequest<Command> = {
   dataOwner?: string;
   correlationId: string;
   causationId: string;
+  /** How many attempts the message that it follows from has taken; left out: it follows from none. */
+  attempts?: number;
 };
 
 export type CommandResult<State> = {
@@ -194,6 +197,11 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
     });
   }
 
+  /** The events that it makes. */
+  publication(): Publication {
+    return publicationOf(this.#journal.stream, this.#aggregate);
+  }
+
   /** The aggregate as the stream's leader knows it; undefined where there is none. */
   async state(key: string): Promise<{ state: State; version: number; sequence: number } | undefined> {
     const loaded = await this.#load(subjectOf(this.#journal.declaration.service, this.#aggregate.name, key), key);
@@ -257,6 +265,7 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
       correlationId: request.correlationId,
       causationId: request.causationId,
       actor: request.caller,
+      attempts: request.attempts ?? 0,
       ...traceHeaders(),
     });
     if (key !== undefined) headers.set(Header.key, key.id);

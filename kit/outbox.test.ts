@@ -24,7 +24,10 @@ async function openAccounts() {
   const collection: Collection<WithOutbox> = ownDatabase(sharedMongoUri()).collection('accounts');
 
   function outboxOn(own: Journal = journal, sweepMs = 60_000): Outbox<WithOutbox> {
-    const outbox = new Outbox({ collection, journal: own, aggregate: 'account', logger: silent }, { sweepMs });
+    const outbox = new Outbox(
+      { collection, journal: own, aggregate: { name: 'account', events: {} }, logger: silent },
+      { sweepMs },
+    );
     onTestFinished(() => outbox.stop());
     return outbox;
   }

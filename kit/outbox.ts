@@ -7,6 +7,7 @@ import { type EventContext, eventHeaders, versionOf } from './event.ts';
 import { type Append, ConflictError, eventId, type Journal } from './journal.ts';
 import { isOutage } from './outages.ts';
 import { subjectOf } from './partitions.ts';
+import { type Publication, publicationOf } from './service-descriptions.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { contextFrom, inDatabaseSpan, inSpan, traceHeaders } from './telemetry/tracing.ts';
 
@@ -30,8 +31,8 @@ export type OutboxOptions = {
 export type OutboxParts<Document extends WithOutbox> = {
   collection: Collection<Document>;
   journal: Journal;
-  /** Of the events' subjects. */
-  aggregate: string;
+  /** Of the events' subjects, and what is said of it. */
+  aggregate: { name: string; events: Record<string, DescMessage> };
   logger: Logger;
 };
 
@@ -91,6 +92,11 @@ export class Outbox<Document extends WithOutbox> {
     this.#clears.add(cleared).catch((error) => {
       this.#parts.logger.warn({ err: error, key: _id }, 'an outbox could not be emptied; the next sweep will');
     });
+  }
+
+  /** What is said through it. */
+  publication(): Publication {
+    return publicationOf(this.#parts.journal.stream, this.#parts.aggregate);
   }
 
   /** Begins to look regularly for what was left, at once and then every so often. */
@@ -226,7 +232,7 @@ export class Outbox<Document extends WithOutbox> {
   /** How many documents the latest sweep found with something in their outbox, and how long the oldest had waited. */
   #observe(): () => void {
     const meter = metrics.getMeter('causeway');
-    const labels = { aggregate: this.#parts.aggregate };
+    const labels = { aggregate: this.#parts.aggregate.name };
     const size = meter.createObservableGauge('causeway.outbox.left', {
       description: 'Documents whose events a sweep of the outbox found unpublished, or not known to be published',
     });
@@ -245,6 +251,6 @@ export class Outbox<Document extends WithOutbox> {
   }
 
   #subject(key: string): string {
-    return subjectOf(this.#parts.journal.declaration.service, this.#parts.aggregate, key);
+    return subjectOf(this.#parts.journal.declaration.service, this.#parts.aggregate.name, key);
   }
 }

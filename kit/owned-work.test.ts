@@ -2,7 +2,14 @@ import type { Db } from 'mongodb';
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { type Bank, keysOfPartition, noting, openBank, ownConnection, positionOf } from '#kit/testing/reacting.ts';
 import { type OwnServer, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
-import { type AccountDocument, accountsView, ownDatabase, ownersOf, projectionOf } from '#kit/testing/viewing.ts';
+import {
+  type AccountDocument,
+  accountsView,
+  documentOf,
+  ownDatabase,
+  ownersOf,
+  projectionOf,
+} from '#kit/testing/viewing.ts';
 import type { Broker } from './broker.ts';
 import { KeyedConsumer, type Reaction } from './consumer.ts';
 import { OwnedWork } from './owned-work.ts';
@@ -47,7 +54,7 @@ async function processOf(bank: Bank, db: Db, broker?: Broker): Promise<Process> 
   });
   const thanking = bank.reaction(noted.handle) as Reaction;
   const reactions = [thanking, { ...thanking, name: 'count-deposits' }];
-  const work = new OwnedWork([view, ...reactions.map((reaction) => new KeyedConsumer(reaction, parts))], parts, {
+  const work = new OwnedWork([view, ...reactions.map((reaction) => new KeyedConsumer(reaction, parts))], [], parts, {
     heartbeatMs: 50,
   });
   onTestFinished(() => work.stop());
@@ -64,7 +71,7 @@ async function depositAndSee(bank: Bank, amount: number, processes: readonly Pro
 }
 
 async function amountsIn({ view }: Process): Promise<(number[] | undefined)[]> {
-  return Promise.all(keys.map(async (key) => (await view.find(key))?.amounts));
+  return Promise.all(keys.map(async (key) => (await documentOf(view, key))?.amounts));
 }
 
 function isShared(processes: readonly Process[]) {
@@ -156,5 +163,5 @@ test('two consumers of a service can not have the same name', async () => {
   const bank = await openBank(nats.url);
   const view = projectionOf(bank, ownDatabase(sharedMongoUri()));
   const parts = { ...bank, logger: silent };
-  expect(() => new OwnedWork([view, view], parts)).toThrow(`two consumers of the name ${bank.service}-accounts_v1`);
+  expect(() => new OwnedWork([view, view], [], parts)).toThrow(`two consumers of the name ${bank.service}-accounts_v1`);
 });

@@ -2,6 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { answered, type Broker } from './broker.ts';
 import type { Health } from './lifecycle.ts';
 import { Ownership, type OwnershipOptions } from './ownership.ts';
+import {
+  type ConsumerDescription,
+  describeService,
+  type Publisher,
+  type ServiceDescription,
+} from './service-descriptions.ts';
 import { observeDeadLetters } from './telemetry/journal-metrics.ts';
 import type { Logger } from './telemetry/logging.ts';
 
@@ -14,6 +20,8 @@ export type PartitionedWork = {
   /** Finishes what is at work, then stops. */
   stop(): Promise<void>;
   health(): Health;
+  /** What it listens to; undefined: to no journal. */
+  describe(): ConsumerDescription | undefined;
 };
 
 const RETRY_MS = 500;
@@ -21,6 +29,7 @@ const RETRY_MS = 500;
 /** All projections and reactions of a service, on the partitions that this process owns. */
 export class OwnedWork {
   readonly #work: readonly PartitionedWork[];
+  readonly #publishers: readonly Publisher[];
   readonly #parts: { service: string; broker: Broker; logger: Logger };
   readonly #ownership: Ownership;
   readonly #stop = new AbortController();
@@ -28,9 +37,13 @@ export class OwnedWork {
   #joining: Promise<void> = Promise.resolve();
   #endObserving = () => {};
 
-  /** @throws Error where two have the same name: they would be one consumer. */
+  /**
+   * @param publishers all that the service says events with: it tells others what it says.
+   * @throws Error where two have the same name: they would be one consumer.
+   */
   constructor(
     work: readonly PartitionedWork[],
+    publishers: readonly Publisher[],
     parts: { service: string; broker: Broker; logger: Logger },
     ownership: Partial<OwnershipOptions> = {},
   ) {
@@ -38,6 +51,7 @@ export class OwnedWork {
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) throw new Error(`${parts.service} has two consumers of the name ${twice}`);
     this.#work = work;
+    this.#publishers = publishers;
     this.#parts = parts;
     this.#ownership = new Ownership(parts, ownership);
     this.#ownership.onChange((partitions) => {
@@ -78,11 +92,21 @@ export class OwnedWork {
     return { ready: reasons.length === 0, reasons };
   }
 
+  /** What the service says and what it listens to. */
+  describe(): ServiceDescription {
+    return {
+      service: this.#parts.service,
+      publishes: this.#publishers.map((publisher) => publisher.publication()),
+      consumers: this.#work.flatMap((each) => each.describe() ?? []),
+    };
+  }
+
   async #join(tried: () => void): Promise<void> {
     const { service, broker, logger } = this.#parts;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
+        await answered(broker, () => describeService(broker, this.describe()));
         await answered(broker, () => this.#ownership.start());
         this.#problem = undefined;
         return;

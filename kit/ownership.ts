@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type KV, Kvm } from '@nats-io/kv';
 import { NoRespondersError } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
+import { entriesOf } from './bucket-entries.ts';
 import { allPartitions } from './partitions.ts';
 import type { Logger } from './telemetry/logging.ts';
 
@@ -153,15 +154,8 @@ export class Ownership {
 
   /** Members whose heartbeat has not expired, with its revision. */
   async #heartbeats(): Promise<Map<string, number>> {
-    const heartbeats = new Map<string, number>();
-    const messages = await this.#broker.manager.direct.getLastMessagesFor(`KV_${OWNERS_BUCKET}`, {
-      multi_last: [`$KV.${OWNERS_BUCKET}.${this.#key('*')}`],
-    });
-    for await (const { subject, seq, header } of messages) {
-      if (header.get('KV-Operation') !== '') continue;
-      heartbeats.set(subject.slice(subject.lastIndexOf('.') + 1), seq);
-    }
-    return heartbeats;
+    const entries = await entriesOf(this.#broker, OWNERS_BUCKET, this.#key('*'));
+    return new Map(entries.map(({ key, revision }) => [key.slice(key.lastIndexOf('.') + 1), revision]));
   }
 
   /**

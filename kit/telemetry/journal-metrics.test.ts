@@ -82,7 +82,7 @@ test('a journal that was given more room is measured by the room that it has', a
 test('what the consumers of a service have parked is measured, whichever journals they follow', async () => {
   const { broker } = await observed();
   const reader = await readMetrics();
-  const work = new OwnedWork([], { service: 'teller', broker, logger: silent });
+  const work = new OwnedWork([], [], { service: 'teller', broker, logger: silent });
   onTestFinished(() => work.stop());
   await work.start();
   await broker.js.publish('dead.teller-thank-on-deposit.0.a', 'parked');

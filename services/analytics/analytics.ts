@@ -26,7 +26,7 @@ export async function analytics(parts: ServiceParts): Promise<Service> {
   const sealed = { ...parts, personalData: nobodysKeys };
   const revenue = new Projection(revenueView, sealed);
   const itemSales = new Projection(itemSalesView, sealed);
-  const work = new OwnedWork([revenue, itemSales], parts);
+  const work = new OwnedWork([revenue, itemSales], [], parts);
 
   return {
     name: 'analytics',

@@ -48,6 +48,7 @@ export async function fulfilment(
       deadlines,
       new Deadlines(undoWhenOverdue(deadlines, broker, handle), parts, options.deadlines),
     ],
+    [commands],
     parts,
   );
 

@@ -114,7 +114,8 @@ export async function integration(
       options.consumer,
     ),
   ];
-  const work = new OwnedWork([...Object.values(projections), ...reactions], parts);
+  const publishers = [ofOrders, ofItems, endpoints, requests, deliveries, attempts];
+  const work = new OwnedWork([...Object.values(projections), ...reactions], publishers, parts);
 
   let endObserving: (() => void)[] = [];
 

@@ -50,7 +50,7 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
   const items = new Projection(itemsView, parts);
   const { stock, reservations } = stockCollections(parts.db);
   const { logger, clock } = parts;
-  const outbox = new Outbox({ collection: reservations, journal, aggregate: reservationAggregate.name, logger });
+  const outbox = new Outbox({ collection: reservations, journal, aggregate: reservationAggregate, logger });
   const stockOfItems = new StockStore(stock);
   const reserving = new ReservationStore({ stock, reservations, outbox, clock });
   const reactions = [
@@ -58,7 +58,7 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
     new KeyedConsumer(commitStock(reserving, logger), parts, { maxKeys: MAX_KEYS }),
     new KeyedConsumer(addStock(stockOfItems), parts),
   ];
-  const work = new OwnedWork([items, ...reactions], parts);
+  const work = new OwnedWork([items, ...reactions], [commands, requests, outbox], parts);
 
   let endObserving = () => {};
 

@@ -60,7 +60,10 @@ export async function notifications(
     record: {
       told: async (orderId) => (await commands.state(orderId))?.state,
       record: (request) => commands.handle(request),
-      wasSent: async (causeId) => (await projections.notifications.find(causeId)) !== undefined,
+      async wasSent(causeId, signal) {
+        const { find } = await projections.notifications.reached([], signal);
+        return (await find(causeId)) !== undefined;
+      },
     },
     mailer,
     from: senderOf(mailFrom),
@@ -74,6 +77,7 @@ export async function notifications(
       new KeyedConsumer(emailOnOrderProgress(telling, recipients), parts, patience),
       new KeyedConsumer(emailOnPaymentRefunded(telling, recipients), parts, patience),
     ],
+    [commands],
     parts,
   );
 

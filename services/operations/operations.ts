@@ -33,7 +33,7 @@ export async function operations(parts: ServiceParts): Promise<Service> {
   const acts = new CommandHandler(journal, actAggregate, personalData, clock);
   const resolutions = new CommandHandler(journal, resolutionAggregate, personalData, clock);
   const fulfilments = new Projection(fulfilmentsView, parts);
-  const work = new OwnedWork([fulfilments], parts);
+  const work = new OwnedWork([fulfilments], [acts, resolutions], parts);
   const desk = new DeadLetterDesk(broker);
   const letters: Letters = (row, from, limit) => parkedLetters(broker, row, from, limit);
 

@@ -56,7 +56,7 @@ export async function orders(parts: ServiceParts): Promise<Service> {
     new KeyedConsumer(shipOnShipmentDispatched(handle), parts),
     new KeyedConsumer(endOnFulfilmentEnded(handle), parts),
   ];
-  const work = new OwnedWork([...Object.values(projections), ...reactions], parts);
+  const work = new OwnedWork([...Object.values(projections), ...reactions], [commands], parts);
 
   let endObserving = () => {};
 

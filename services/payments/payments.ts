@@ -87,6 +87,7 @@ export async function payments(
       new KeyedConsumer(settlePayment({ provider, handle, requested }), parts, settling),
       new KeyedConsumer(refundPayment({ provider, handle }), parts, settling),
     ],
+    [commands, requests],
     parts,
   );
 

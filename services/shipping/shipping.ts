@@ -50,7 +50,7 @@ export async function shipping(
   const shipments = new Projection(shipmentsView(carrierDeliversAfterMs), parts);
   const reaction = new KeyedConsumer(shipOrCancelOnRequest({ handle, carrier: simulatedCarrier }), parts);
   const deliveries = new Deadlines(deliverWhenDue(handle, shipments), parts);
-  const work = new OwnedWork([shipments, reaction, deliveries], parts);
+  const work = new OwnedWork([shipments, reaction, deliveries], [commands, requests], parts);
 
   let endObserving = () => {};
 

@@ -48,8 +48,12 @@ async function openWorld() {
           : { stock: steps.collection(name, all.stock), reservations: steps.collection(name, all.reservations) };
       const { stock, reservations } = stepwise(collections);
       const ownJournal = steps === undefined ? journal : stepwiseJournal(journal, name, steps);
-      const { name: aggregate } = reservationAggregate;
-      const outbox = new Outbox({ collection: reservations, journal: ownJournal, aggregate, logger: silent });
+      const outbox = new Outbox({
+        collection: reservations,
+        journal: ownJournal,
+        aggregate: reservationAggregate,
+        logger: silent,
+      });
       const store = new ReservationStore({ stock, reservations, outbox, clock: () => new Date() }, { sweepAt });
       return { store, outbox, stock: new StockStore(stock) };
     },

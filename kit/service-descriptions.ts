@@ -1,0 +1,84 @@
+import { Kvm } from '@nats-io/kv';
+import { answered, type Broker } from './broker.ts';
+import { entriesOf } from './bucket-entries.ts';
+import type { EventTypes } from './event.ts';
+import type { EventSource } from './view.ts';
+
+const BUCKET = 'services';
+
+/** Events of one kind of aggregate in one stream. */
+export type DescribedSource = { stream: string; aggregate: string };
+
+/** What a service says: of an aggregate, in a stream. */
+export type Publication = DescribedSource & {
+  /** Full names. */
+  eventTypes: string[];
+};
+
+/** What a service listens to, on all partitions. */
+export type ConsumerDescription = {
+  /** Without the partition, as dead letters name it: `payments-authorize-payment-on-payment-requested`. */
+  name: string;
+  kind: 'reaction' | 'projection';
+  sources: DescribedSource[];
+  /** Full names of what it looks at. */
+  eventTypes: string[];
+  /** How long one attempt of a reaction may take. */
+  attemptTimeoutMs?: number;
+};
+
+/** What a service says and what it listens to, taken from what it is made of. */
+export type ServiceDescription = {
+  service: string;
+  publishes: Publication[];
+  consumers: ConsumerDescription[];
+};
+
+/** What says events: it knows which. */
+export type Publisher = { publication(): Publication };
+
+export function describedSources(sources: readonly EventSource[]): DescribedSource[] {
+  return sources.map(({ journal, aggregate }) => ({ stream: journal.stream, aggregate }));
+}
+
+export function publicationOf(
+  stream: string,
+  { name, events }: { name: string; events: Record<string, { typeName: string }> },
+): Publication {
+  return { stream, aggregate: name, eventTypes: Object.values(events).map(({ typeName }) => typeName) };
+}
+
+export function describedConsumer(
+  name: string,
+  kind: ConsumerDescription['kind'],
+  { sources, types }: { sources: readonly EventSource[]; types: EventTypes },
+): ConsumerDescription {
+  return { name, kind, sources: describedSources(sources), eventTypes: types.names() };
+}
+
+/** Puts the description where everybody finds it, also while the service is away. It replaces the one before. */
+export async function describeService(broker: Broker, description: ServiceDescription): Promise<void> {
+  const bucket = await new Kvm(broker.js).create(BUCKET, { history: 1, replicas: broker.replicas });
+  await bucket.put(description.service, JSON.stringify(description));
+}
+
+/**
+ * All services that ever started on this broker, by name.
+ * @throws UnavailableError where the broker is away.
+ */
+export async function readDescriptions(broker: Broker): Promise<ServiceDescription[]> {
+  const entries = await answered(broker, () => entriesOf(broker, BUCKET));
+  return entries
+    .flatMap(({ text }) => descriptionFrom(text) ?? [])
+    .sort((one, other) => one.service.localeCompare(other.service));
+}
+
+/** Anybody may write anything into a bucket. */
+function descriptionFrom(text: string): ServiceDescription | undefined {
+  try {
+    const found = JSON.parse(text) as ServiceDescription;
+    return Array.isArray(found.publishes) && Array.isArray(found.consumers) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
