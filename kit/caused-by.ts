@@ -6,8 +6,9 @@ import type { RecordedEvent } from './event.ts';
  * @param service whose reaction sends the command: the actor of what comes of it.
  */
 export function causedBy(
-  { id, correlationId }: Pick<RecordedEvent, 'id' | 'correlationId'>,
+  { id, correlationId, attempt = 1 }: Pick<RecordedEvent, 'id' | 'correlationId' | 'attempt'>,
   service: string,
-): Pick<CommandRequest<never>, 'caller' | 'requestId' | 'content' | 'correlationId' | 'causationId'> {
-  return { caller: service, requestId: id, content: Buffer.from(id), correlationId, causationId: id };
+): Pick<CommandRequest<never>, 'caller' | 'requestId' | 'content' | 'correlationId' | 'causationId' | 'attempts'> {
+  const content = Buffer.from(id);
+  return { caller: service, requestId: id, content, correlationId, causationId: id, attempts: attempt };
 }

@@ -37,6 +37,8 @@ export type EventContext = {
   /** W3C trace context of the publisher. */
   traceparent: string;
   tracestate: string;
+  /** How many attempts its cause took to be handled; left out: one, or that is not known. */
+  attempts?: number;
 };
 
 /** Where an event stands. */
@@ -48,6 +50,8 @@ export type RecordedEvent<Data extends Message = Message> = EventContext &
     data: Data;
     /** Of the customer whose personal data it has; empty where it has none. Once it is destroyed, so is the data. */
     keyId: string;
+    /** Which attempt of a reaction to handle it this is, from 1. */
+    attempt?: number;
   };
 
 export const Header = {
@@ -68,6 +72,7 @@ export const Header = {
   state: 'Causeway-State',
   stateVersion: 'Causeway-State-Version',
   key: 'Causeway-Key',
+  attempts: 'Causeway-Attempts',
 } as const;
 
 /** Turns what an older type says into what is said today. */
@@ -152,6 +157,7 @@ export function eventHeaders(context: EventContext): MsgHdrs {
   head.append(Header.actor, toHeader(context.actor));
   if (context.traceparent !== '') head.append(Header.traceparent, context.traceparent);
   if (context.tracestate !== '') head.append(Header.tracestate, context.tracestate);
+  if ((context.attempts ?? 1) > 1) head.append(Header.attempts, String(context.attempts));
   return head;
 }
 
@@ -172,6 +178,12 @@ function fromHeader(value: string): string {
 /** The correlation id of an event, without reading it. */
 export function correlationOf({ headers: head }: StoredMessage): string {
   return fromHeader(head.get(Header.correlation));
+}
+
+/** How many attempts the cause of an event took to be handled; 0: one, or that is not known. */
+export function attemptsOf({ headers: head }: StoredMessage): number {
+  const attempts = Number(head.get(Header.attempts));
+  return Number.isSafeInteger(attempts) && attempts > 0 ? attempts : 0;
 }
 
 /** The aggregate's version that an event made. @throws PermanentError for a message that does not say. */
@@ -222,6 +234,7 @@ export function readEventAtBest(
     subject: message.subject,
     data: types.upcast(data),
     keyId: header(Header.key),
+    attempts: attemptsOf(message),
   });
   const data = unsealedAtBest(type, message.data, parts.key, header(Header.key), keys);
   return data instanceof Promise ? data.then(event) : event(data);

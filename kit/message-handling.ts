@@ -175,6 +175,7 @@ export class MessageHandling<Event extends Message> {
       'causeway.key': event.key,
       'causeway.attempt': attempt,
     });
+    event.attempt = attempt;
     const parent = withCorrelation(
       contextFrom((name) => stored.headers.get(name)),
       event.correlationId,

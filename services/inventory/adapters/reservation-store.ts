@@ -140,13 +140,13 @@ export class ReservationStore {
 
   #entry(orderId: string, version: number, { event, cause }: NonNullable<Step['says']>): OutboxEntry {
     const { type, ...says } = event;
-    const { id: causationId, correlationId, traceparent, tracestate } = cause;
-    const context = { causationId, correlationId, traceparent, tracestate, actor: 'inventory' };
-    const time = this.#parts.clock();
+    const { id: causationId, ...context } = cause;
     return this.#parts.outbox.entry(orderId, reservationAggregate.events[type], says as object, {
       ...context,
+      causationId,
+      actor: 'inventory',
       version,
-      time,
+      time: this.#parts.clock(),
     });
   }
 

@@ -5,7 +5,14 @@ export type Line = { sku: string; quantity: number };
 type MissingLine = Line & { available: number };
 
 /** The event that a step follows from; what comes of it names it. */
-export type Cause = { id: string; correlationId: string; traceparent: string; tracestate: string };
+export type Cause = {
+  id: string;
+  correlationId: string;
+  traceparent: string;
+  tracestate: string;
+  /** To handle it; left out: one. */
+  attempts?: number;
+};
 
 type ReservationEvent =
   | { type: 'StockReserved'; orderId: string; lines: readonly Line[]; depletedSkus: readonly string[] }

@@ -33,6 +33,6 @@ export function reserveStock(reservations: Reservations): Reaction<StockRequeste
 }
 
 /** What the event that comes of it says of this one. */
-export function causeOf({ id, correlationId, traceparent, tracestate }: RecordedEvent): Cause {
-  return { id, correlationId, traceparent, tracestate };
+export function causeOf({ id, correlationId, traceparent, tracestate, attempt = 1 }: RecordedEvent): Cause {
+  return { id, correlationId, traceparent, tracestate, ...(attempt > 1 ? { attempts: attempt } : {}) };
 }
