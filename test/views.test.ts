@@ -233,7 +233,7 @@ describe('who watches an order', () => {
 
 describe('a view that is dropped by hand', () => {
   test.each([
-    ['orders_v1', (id: string, at: Position | undefined) => alice.get(id, at)],
+    ['orders_v2', (id: string, at: Position | undefined) => alice.get(id, at)],
     ['history_v2', async (id: string, at: Position | undefined) => (await alice.history(id, at))[0]],
   ])('%s: is whole again, and so are queries right after it', async (name, read) => {
     const placed = await Promise.all(Array.from({ length: 30 }, () => alice.place()));
@@ -249,7 +249,7 @@ describe('a view that is dropped by hand', () => {
 
   test('while orders are placed, loses none of them', async () => {
     const dropping = (async () => {
-      for (const name of ['orders_v1', 'history_v2', 'orders_v1']) await drop(name);
+      for (const name of ['orders_v2', 'history_v2', 'orders_v2']) await drop(name);
     })();
     const placed = await Promise.all(Array.from({ length: 100 }, () => alice.place()));
     await dropping;
@@ -293,7 +293,7 @@ describe('a message in a journal that is no event', () => {
       expect(await alice.get(other, position)).toMatchObject({ orderId: other });
       expect(await alice.history(other, position)).toHaveLength(1);
     }
-    for (const consumer of ['orders-orders_v1', 'orders-history_v2']) {
+    for (const consumer of ['orders-orders_v2', 'orders-history_v2']) {
       const letter = await parkedIn(consumer, orderId);
       expect(letter?.data).toEqual(new Uint8Array([0x0a, 0xff]));
       expect(letter?.headers.get('Causeway-Dead-Reason')).toBe('CANNOT_DECODE');
@@ -311,7 +311,7 @@ describe('a message in a journal that is no event', () => {
 
     await broker.js.publish(subjectOf('orders', 'order', orderId), Buffer.from('garbage'));
 
-    await expect.poll(() => parkedIn('orders-orders_v1', orderId)).toBeDefined();
+    await expect.poll(() => parkedIn('orders-orders_v2', orderId)).toBeDefined();
     expect(await alice.get(orderId)).toMatchObject({ version: 1n, status: OrderStatus.PLACED });
     expect(await refusal(alice.cancel(orderId))).toMatchObject({ code: 'INTERNAL' });
   });
@@ -340,7 +340,7 @@ test('an event that is delivered again and late changes nothing', async () => {
   const cancelled = await alice.cancel(orderId);
   const before = [await alice.get(orderId, cancelled.position), await alice.history(orderId, cancelled.position)];
 
-  for (const name of ['orders_v1', 'history_v2']) {
+  for (const name of ['orders_v2', 'history_v2']) {
     await parts.broker.manager.consumers.reset(
       'ORDERS',
       `orders-${name}-${position?.partition}`,

@@ -72,7 +72,7 @@ describe('one trace', () => {
     const named = (name: string) => spans.find((span) => span.traceId === trace.traceId && span.name === name);
     // A span is sent when it has ended, a parent later than its children.
     const query = () => named('causeway.orders.v1.OrderService/GetOrder');
-    const late = ['bulkWrite orders_v1', 'process orders-orders_v1', 'process orders-history_v2'];
+    const late = ['bulkWrite orders_v2', 'process orders-orders_v2', 'process orders-history_v2'];
     await expect.poll(() => late.filter((name) => named(name) === undefined), { timeout: 10_000 }).toEqual([]);
     await expect.poll(query, { timeout: 10_000 }).toMatchObject({ kind: 'SERVER', parentSpanId: trace.spanId });
     const call = named('causeway.orders.v1.OrderService/PlaceOrder');
@@ -88,20 +88,20 @@ describe('one trace', () => {
       parentSpanId: call?.spanId,
       attributes: { 'messaging.system': 'nats', 'messaging.destination.name': 'ORDERS' },
     });
-    const projected = named('process orders-orders_v1');
+    const projected = named('process orders-orders_v2');
     expect(projected).toMatchObject({
       kind: 'CONSUMER',
       parentSpanId: published?.spanId,
-      attributes: { 'messaging.consumer.group.name': 'orders-orders_v1', 'messaging.batch.message_count': '1' },
+      attributes: { 'messaging.consumer.group.name': 'orders-orders_v2', 'messaging.batch.message_count': '1' },
     });
-    expect(named('bulkWrite orders_v1')).toMatchObject({
+    expect(named('bulkWrite orders_v2')).toMatchObject({
       kind: 'CLIENT',
       parentSpanId: projected?.spanId,
-      attributes: { 'db.system.name': 'mongodb', 'db.operation.name': 'bulkWrite', 'db.collection.name': 'orders_v1' },
+      attributes: { 'db.system.name': 'mongodb', 'db.operation.name': 'bulkWrite', 'db.collection.name': 'orders_v2' },
     });
     expect(named('process orders-history_v2')).toMatchObject({ kind: 'CONSUMER', parentSpanId: published?.spanId });
     expect(spans.find((span) => span.parentSpanId === query()?.spanId)).toMatchObject({
-      name: 'find orders_v1',
+      name: 'find orders_v2',
       kind: 'CLIENT',
     });
   });
@@ -144,7 +144,7 @@ describe('one trace', () => {
     const client = grpcJsClient(platform.grpc, ada);
     await Promise.all(Array.from({ length: 100 }, () => client.place(orderRequest())));
 
-    const batch = () => spans.find((span) => span.name === 'process orders-orders_v1' && span.links.length > 1);
+    const batch = () => spans.find((span) => span.name === 'process orders-orders_v2' && span.links.length > 1);
     await expect.poll(batch, { timeout: 10_000 }).toBeDefined();
     const published = () => spans.filter((span) => span.name === 'send ORDERS').map(({ spanId }) => spanId);
     await expect.poll(published, { timeout: 10_000 }).toEqual(expect.arrayContaining(batch()?.links ?? []));
@@ -176,7 +176,7 @@ describe('/metrics', () => {
     );
     const published = { messaging_destination_name: 'ORDERS', result: 'done' };
     expect(seriesIn(text, 'messaging_client_operation_duration_count', published)).toBeGreaterThan(0);
-    const consumed = { messaging_consumer_group_name: 'orders-orders_v1', outcome: 'done' };
+    const consumed = { messaging_consumer_group_name: 'orders-orders_v2', outcome: 'done' };
     expect(seriesIn(text, 'messaging_process_duration_count', consumed)).toBeGreaterThan(0);
     expect(seriesIn(text, 'messaging_client_consumed_messages_total', consumed)).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_projection_delay_count', { view: 'orders' })).toBeGreaterThan(0);
@@ -185,7 +185,7 @@ describe('/metrics', () => {
     expect(seriesIn(text, 'process_cpu_time_total', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'nodejs_eventloop_delay_p99', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_stream_bytes_limit', { stream: 'ORDERS' })).toBeGreaterThan(1_000_000);
-    for (const consumer of ['orders-orders_v1-0', 'orders-history_v2-7']) {
+    for (const consumer of ['orders-orders_v2-0', 'orders-history_v2-7']) {
       expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'ORDERS', consumer })).toBe(0);
       expect(seriesIn(text, 'causeway_consumer_redelivered', { stream: 'ORDERS', consumer })).toBe(0);
     }
@@ -197,7 +197,7 @@ describe('/metrics', () => {
     await broker.js.publish(subjectOf('orders', 'order', randomUUID()), 'no event');
     await broker.close();
 
-    const consumer = 'orders-orders_v1';
+    const consumer = 'orders-orders_v2';
     await expect
       .poll(async () => seriesIn(await metrics(), 'causeway_dead_letters', { consumer }), { timeout: 10_000 })
       .toBe(1);

@@ -6,6 +6,7 @@ import {
   CancelOrderResponseSchema,
   GetOrderHistoryResponseSchema,
   GetOrderResponseSchema,
+  type ListOrdersRequest,
   ListOrdersResponseSchema,
   OrderService,
   PlaceOrderRequestSchema,
@@ -21,7 +22,7 @@ import { type Door, door } from '#kit/rpc/door.ts';
 import { uuidsIn } from '#kit/uuid.ts';
 import type { Address, CancelOrder, Order, OrderCommand } from '../domain/order.ts';
 import { type HistoryDocument, historyEvent, historyOf, type PastEvent } from '../views/history/history-view.ts';
-import { listOrders } from '../views/orders/order-queries.ts';
+import { listOrders, type OrderFilter } from '../views/orders/order-queries.ts';
 import { type OrderDocument, orderMessage } from '../views/orders/orders-view.ts';
 import { type Prices, pricedLines } from './priced-lines.ts';
 
@@ -105,21 +106,17 @@ export function orderDoor({ handle, stateOf, prices, orders, history, watch }: O
     },
 
     async getOrder(request, call) {
-      await orders.reached(request.atLeast, call.signal);
+      const { find } = await orders.reached(request.atLeast, call.signal);
       const orderId = request.orderId.toLowerCase();
-      const order = await orders.find(orderId);
+      const order = await find(orderId);
       if (order === undefined || !maySee(order.customerId, call)) throw unknownOrder(orderId);
       return create(GetOrderResponseSchema, { order: orderMessage(order) });
     },
 
     async listOrders(request, call) {
-      await orders.reached(request.atLeast, call.signal);
       const page = await listOrders(
-        orders,
-        {
-          customerId: listedCustomer(request.customerId, call),
-          status: request.status === OrderStatus.UNSPECIFIED ? undefined : request.status,
-        },
+        await orders.reached(request.atLeast, call.signal),
+        orderFilter(request, call),
         request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize,
         request.pageToken,
       );
@@ -130,9 +127,9 @@ export function orderDoor({ handle, stateOf, prices, orders, history, watch }: O
     },
 
     async getOrderHistory(request, call) {
-      await history.reached(request.atLeast, call.signal);
+      const reader = await history.reached(request.atLeast, call.signal);
       const orderId = request.orderId.toLowerCase();
-      const events = await historyOf(history, orderId, (customerId) => maySee(customerId, call));
+      const events = await historyOf(reader, orderId, (customerId) => maySee(customerId, call));
       return create(GetOrderHistoryResponseSchema, { events: events.map(historyEvent) });
     },
 
@@ -173,6 +170,16 @@ function payingCustomer(customerId: string, { caller }: Call): string {
 function listedCustomer(customerId: string, { caller }: Call): string | undefined {
   if (caller.role === 'operator') return customerId === '' ? undefined : customerId;
   return ownCustomer(customerId, caller.subject);
+}
+
+function orderFilter({ customerId, status, email, correlationId }: ListOrdersRequest, call: Call): OrderFilter {
+  const listed = listedCustomer(customerId, call);
+  return {
+    ...(listed === undefined ? {} : { customerId: listed }),
+    ...(status === OrderStatus.UNSPECIFIED ? {} : { status }),
+    ...(email === '' ? {} : { email }),
+    ...(correlationId === '' ? {} : { correlationId }),
+  };
 }
 
 function ownCustomer(customerId: string, subject: string): string {

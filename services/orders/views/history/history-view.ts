@@ -17,9 +17,9 @@ import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/even
 import { queried } from '#kit/database.ts';
 import { CallError } from '#kit/errors.ts';
 import { EventTypes, eventsIn, type RecordedEvent } from '#kit/event.ts';
-import type { Projection } from '#kit/projection.ts';
 import { journalOf, NOTICES, PUBLIC } from '#kit/streams.ts';
 import type { EventSource, View } from '#kit/view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
 
 /** An event of an order's history. */
 export type PastEvent = {
@@ -36,6 +36,8 @@ export type PastEvent = {
   stream: string;
   partition: number;
   sequence: number;
+  /** How many attempts its cause took; not there in what an older program wrote. */
+  attempts?: number;
 };
 
 /** One document for each event: an order's history grows by writing, without reading what is there. */
@@ -88,7 +90,7 @@ export const historyView: View<HistoryDocument> = {
  *   business.
  */
 export async function historyOf(
-  { collection }: Projection<HistoryDocument>,
+  { collection }: ViewReader<HistoryDocument>,
   orderId: string,
   maySee: (customerId: string) => boolean,
 ): Promise<PastEvent[]> {
@@ -126,6 +128,7 @@ export function pastEvent(event: RecordedEvent): PastEvent {
     stream,
     partition,
     sequence,
+    attempts: event.attempts ?? 0,
   };
 }
 
@@ -143,6 +146,8 @@ export function historyEvent(event: PastEvent): HistoryEvent {
     traceId,
     data: create(AnySchema, { typeUrl: `type.googleapis.com/${type}`, value: new Uint8Array(event.data.value()) }),
     position: { stream: event.stream, partition: event.partition, sequence: BigInt(event.sequence) },
+    aggregate: event.aggregate,
+    attempts: event.attempts ?? 0,
   });
 }
 

@@ -96,8 +96,7 @@ async function historySoFar(
     .map(({ stream, sequence }) =>
       create(PositionSchema, { stream, sequence: BigInt(sequence), partition: partitionOf(orderId) }),
     );
-  await history.reached(positions, signal);
-  return historyOf(history, orderId, maySee);
+  return historyOf(await history.reached(positions, signal), orderId, maySee);
 }
 
 /** The event in a live message; undefined where only the history can say what happened. */

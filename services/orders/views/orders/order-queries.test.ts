@@ -6,7 +6,7 @@ import { collectionOf, type Stored } from '#kit/view.ts';
 import { listOrders, type OrderFilter } from './order-queries.ts';
 import { type OrderDocument, ordersView } from './orders-view.ts';
 
-const anyOrder: OrderFilter = { customerId: undefined, status: undefined };
+const anyOrder: OrderFilter = {};
 
 /** 60 orders of two customers, three of each moment, some cancelled; ids say nothing of the time. */
 async function filledView() {
@@ -18,6 +18,8 @@ async function filledView() {
     _id: `o-${String((number * 37) % 60).padStart(2, '0')}`,
     customerId: number % 4 === 0 ? 'bert' : 'anna',
     status: number % 5 === 0 ? OrderStatus.CANCELLED : OrderStatus.PLACED,
+    emailKey: number % 3 === 0 ? 'office@example.com' : 'me@example.com',
+    correlationId: `call-${Math.floor(number / 12)}`,
     placedAt: new Date(1_000_000 + Math.floor(number / 3)),
     revision: 1,
   }));
@@ -69,24 +71,41 @@ test('an order that is larger than a page may be is on one by itself', async () 
   const huge = { customerId: 'carl', cancellationReason: 'x'.repeat(3_000_000) };
   await collection.updateMany({ _id: { $in: ['o-01', 'o-02', 'o-03'] } }, { $set: huge } as never);
 
-  const found = await pages({ customerId: 'carl', status: undefined }, 60);
+  const found = await pages({ customerId: 'carl' }, 60);
 
   expect(found.map(({ length }) => length)).toEqual([1, 1, 1]);
 });
 
-test('a list has only what it was asked for', async () => {
+test('a list has only what it was asked for, whatever is asked for together', async () => {
   const { newestFirst, pages } = await filledView();
-  const filters: OrderFilter[] = [
-    { customerId: 'bert', status: undefined },
-    { customerId: undefined, status: OrderStatus.CANCELLED },
-    { customerId: 'anna', status: OrderStatus.CANCELLED },
-    { customerId: 'nobody', status: undefined },
-  ];
-  for (const { customerId, status } of filters) {
+  const choices = {
+    customerId: ['bert', 'nobody', undefined],
+    status: [OrderStatus.CANCELLED, undefined],
+    email: ['Office@Example.com', undefined],
+    correlationId: ['call-2', undefined],
+  };
+  const filters = choices.customerId.flatMap((customerId) =>
+    choices.status.flatMap((status) =>
+      choices.email.flatMap((email) =>
+        choices.correlationId.map((correlationId) => ({ customerId, status, email, correlationId })),
+      ),
+    ),
+  );
+  for (const { customerId, status, email, correlationId } of filters) {
     const wanted = newestFirst.filter(
-      (order) => order.customerId === (customerId ?? order.customerId) && order.status === (status ?? order.status),
+      (order) =>
+        order.customerId === (customerId ?? order.customerId) &&
+        order.status === (status ?? order.status) &&
+        order.emailKey === (email?.toLowerCase() ?? order.emailKey) &&
+        order.correlationId === (correlationId ?? order.correlationId),
     );
-    expect((await pages({ customerId, status }, 4)).flat()).toEqual(wanted.map(({ _id }) => _id));
+    const filter = {
+      ...(customerId === undefined ? {} : { customerId }),
+      ...(status === undefined ? {} : { status }),
+      ...(email === undefined ? {} : { email }),
+      ...(correlationId === undefined ? {} : { correlationId }),
+    };
+    expect((await pages(filter, 4)).flat()).toEqual(wanted.map(({ _id }) => _id));
   }
 });
 

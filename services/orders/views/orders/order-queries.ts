@@ -2,13 +2,12 @@ import { BSON, type Filter, type FindCursor } from 'mongodb';
 import type { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
-import type { Projection } from '#kit/projection.ts';
 import type { Stored } from '#kit/view.ts';
-import type { OrderDocument } from './orders-view.ts';
+import type { ViewReader } from '#kit/view-reader.ts';
+import { emailKey, type OrderDocument } from './orders-view.ts';
 
-type OrdersProjection = Projection<OrderDocument>;
-
-export type OrderFilter = { customerId: string | undefined; status: OrderStatus | undefined };
+/** What is left out: any. */
+export type OrderFilter = { customerId?: string; status?: OrderStatus; email?: string; correlationId?: string };
 
 /**
  * Clients read answers of up to 4 MB, and a hundred of the largest orders have 9. A page ends before it is that large,
@@ -20,26 +19,42 @@ const READ_AT_A_TIME = 32;
 
 /** A page of orders, the newest first, and the token of the next page; empty after the last. */
 export async function listOrders(
-  { collection }: OrdersProjection,
-  { customerId, status }: OrderFilter,
+  { collection }: ViewReader<OrderDocument>,
+  filter: OrderFilter,
   pageSize: number,
   pageToken: string,
 ): Promise<{ orders: Stored<OrderDocument>[]; nextPageToken: string }> {
-  const filter = {
-    ...(customerId === undefined ? {} : { customerId }),
-    ...(status === undefined ? {} : { status }),
+  const query = {
+    ...conditions(filter),
     // Checkpoints stand in the same collection, and have no revision.
     revision: { $gte: 1 },
     ...(pageToken === '' ? {} : after(pageToken)),
   } as Filter<Stored<OrderDocument>>;
   const page = collection
-    .find(filter)
+    .find(query)
     .sort({ placedAt: -1, _id: -1 })
     .limit(pageSize + 1)
     .batchSize(READ_AT_A_TIME);
   const { orders, isLast } = await queried(collection, () => onePage(page as Orders, pageSize));
   const last = orders.at(-1);
   return { orders, nextPageToken: isLast || last === undefined ? '' : tokenOf(last) };
+}
+
+/**
+ * Each filter, and each pair of them, has an index in the order of a list. With a correlation id, or with all others, one
+ * index is enough: what it finds is looked through for the rest, which therefore stands where no index is looked for.
+ */
+function conditions({ correlationId, email, customerId, status }: OrderFilter): Filter<OrderDocument> {
+  const ofStatus = status === undefined ? {} : { status };
+  const ofEmail = email === undefined ? {} : { emailKey: emailKey(email) };
+  const ofCustomer = customerId === undefined ? {} : { customerId };
+  if (correlationId !== undefined) return { correlationId, ...beside({ ...ofCustomer, ...ofEmail, ...ofStatus }) };
+  if (email === undefined || customerId === undefined) return { ...ofCustomer, ...ofEmail, ...ofStatus };
+  return { ...ofCustomer, ...ofEmail, ...beside(ofStatus) };
+}
+
+function beside(others: Filter<OrderDocument>): Filter<OrderDocument> {
+  return Object.keys(others).length === 0 ? {} : { $and: [{ $or: [others] }] };
 }
 
 type Orders = FindCursor<Stored<OrderDocument>>;

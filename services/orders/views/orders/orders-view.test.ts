@@ -17,7 +17,8 @@ const orderId = 'order-1';
 /** The order after these events, of which the n-th has version n and came at second n. */
 function after(...events: OrderEvent['data'][]): OrderDocument | undefined {
   return events.reduce<OrderDocument | undefined>((order, data, index) => {
-    const event = { data, version: index + 1, time: new Date((index + 1) * 1_000) } as OrderEvent;
+    const about = { version: index + 1, time: new Date((index + 1) * 1_000), correlationId: `call-${index + 1}` };
+    const event = { data, ...about } as OrderEvent;
     return ordersView.project(order, event) ?? order;
   }, undefined);
 }
@@ -30,7 +31,7 @@ const placed = create(OrderPlacedSchema, {
   lines: [{ sku: 'coffee-beans', name: 'Coffee beans', quantity: 2, unitPrice: price }],
   total: { currencyCode: 'EUR', units: 25n, nanos: 0 },
   paymentMethod: 'pm_ok',
-  email: 'anna@example.com',
+  email: 'Anna@Example.com',
   shipTo: { name: 'Anna', line1: 'Long street 1', city: 'Vienna', postalCode: '1010', countryCode: 'AT' },
 });
 
@@ -53,13 +54,15 @@ test('a placed order has everything that was ordered, with what can be calculate
     ],
     total: { currencyCode: 'EUR', units: 25, nanos: 0 },
     paymentMethod: 'pm_ok',
-    email: 'anna@example.com',
+    email: 'Anna@Example.com',
+    emailKey: 'anna@example.com',
     shipTo: { name: 'Anna', line1: 'Long street 1', line2: '', city: 'Vienna', postalCode: '1010', countryCode: 'AT' },
     placedAt: new Date(1_000),
     updatedAt: new Date(1_000),
     version: 1,
     cancellationReason: '',
     trackingNumber: '',
+    correlationId: 'call-1',
   });
 });
 
@@ -117,7 +120,8 @@ test('the API shows an order as its document has it', () => {
     placedAt: { seconds: 1n },
     updatedAt: { seconds: 2n },
     cancellationReason: 'changed my mind',
-    email: 'anna@example.com',
+    email: 'Anna@Example.com',
     shipTo: { name: 'Anna', countryCode: 'AT' },
+    correlationId: 'call-1',
   });
 });

@@ -30,19 +30,23 @@ export type OrderDocument = {
   total: Money;
   paymentMethod: string;
   email: string;
+  /** As addresses are looked for: in lower case. */
+  emailKey: string;
   shipTo: Omit<Address, '$typeName' | '$unknown'>;
   placedAt: Date;
   updatedAt: Date;
   version: number;
   cancellationReason: string;
   trackingNumber: string;
+  /** Of the event that placed it. */
+  correlationId: string;
 };
 
 type OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderCompleted | OrderCancelled;
 
 export const ordersView: View<OrderDocument, OrderEvent> = {
   name: 'orders',
-  version: 1,
+  version: 2,
   sources: [{ journal: journalOf('orders'), aggregate: 'order' }],
   types: new EventTypes([
     OrderPlacedSchema,
@@ -52,13 +56,18 @@ export const ordersView: View<OrderDocument, OrderEvent> = {
     OrderCancelledSchema,
   ]),
   indexes: [
+    { key: { correlationId: 1, placedAt: -1, _id: -1 } },
+    { key: { emailKey: 1, placedAt: -1, _id: -1 } },
+    { key: { emailKey: 1, status: 1, placedAt: -1, _id: -1 } },
+    { key: { customerId: 1, emailKey: 1, placedAt: -1, _id: -1 } },
+    { key: { customerId: 1, status: 1, placedAt: -1, _id: -1 } },
     { key: { customerId: 1, placedAt: -1, _id: -1 } },
     { key: { status: 1, placedAt: -1, _id: -1 } },
     { key: { placedAt: -1, _id: -1 } },
   ],
 
-  project(order, { data, time, version }) {
-    if (data.$typeName === 'causeway.orders.v1.OrderPlaced') return placed(data, time, version);
+  project(order, { data, time, version, correlationId }) {
+    if (data.$typeName === 'causeway.orders.v1.OrderPlaced') return placed(data, { time, version, correlationId });
     if (order === undefined) return undefined;
     const changed = { ...order, updatedAt: time, version };
     switch (data.$typeName) {
@@ -76,7 +85,9 @@ export const ordersView: View<OrderDocument, OrderEvent> = {
   },
 };
 
-function placed(event: OrderPlaced, time: RecordedEvent['time'], version: number): OrderDocument {
+type Placing = Pick<RecordedEvent, 'time' | 'version' | 'correlationId'>;
+
+function placed(event: OrderPlaced, { time, version, correlationId }: Placing): OrderDocument {
   const { name = '', line1 = '', line2 = '', city = '', postalCode = '', countryCode = '' } = event.shipTo ?? {};
   return {
     customerId: event.customerId,
@@ -90,13 +101,20 @@ function placed(event: OrderPlaced, time: RecordedEvent['time'], version: number
     total: money(event.total),
     paymentMethod: event.paymentMethod,
     email: event.email,
+    emailKey: emailKey(event.email),
     shipTo: { name, line1, line2, city, postalCode, countryCode },
     placedAt: time,
     updatedAt: time,
     version,
     cancellationReason: '',
     trackingNumber: '',
+    correlationId,
   };
+}
+
+/** What two addresses that differ in case only have in common. */
+export function emailKey(email: string): string {
+  return email.toLowerCase();
 }
 
 function money(amount: MessageShape<typeof MoneySchema> | undefined): Money {
@@ -119,6 +137,7 @@ export function orderMessage(document: Stored<OrderDocument>): Order {
     shipTo: document.shipTo,
     paymentMethod: document.paymentMethod,
     trackingNumber: document.trackingNumber,
+    correlationId: document.correlationId,
   });
 }
 
