@@ -7,6 +7,7 @@ import { readSettings, SettingsError } from '#kit/settings.ts';
 import { auditCommand } from './audit.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { fulfilmentsCommand } from './fulfilments.ts';
+import { newServiceCommand } from './new-service/command.ts';
 
 const WHAT_ERASING_DOES = `Every key of the customer is destroyed, for ever: the e-mail, name and address in their
 events can then be read by nobody, in no copy of a journal. Their orders stay, without these. Stop the customer's calls first:
@@ -52,7 +53,7 @@ program
     process.exitCode = 1;
   });
 
-for (const group of [auditCommand(), deadLettersCommand(), fulfilmentsCommand()]) {
+for (const group of [auditCommand(), deadLettersCommand(), fulfilmentsCommand(), newServiceCommand()]) {
   for (const command of [group, ...group.commands]) command.copyInheritedSettings(program);
   program.addCommand(group);
 }
