@@ -153,10 +153,41 @@ describe("an order's history", () => {
       'NOTICES',
       'PUBLIC',
     ]);
+    expect(events.map(({ aggregate }) => aggregate)).toEqual([
+      'order',
+      'fulfilment',
+      'reservation',
+      'payment',
+      'shipment',
+      'fulfilment',
+      'email',
+      'order',
+    ]);
     const email = events[6]?.data;
     expect(email && anyUnpack(email, EmailSentSchema)?.to).toBe('alice@example.com');
     expect(await historyOf(orderId, 'olga')).toEqual(events);
     await expect(historyOf(orderId, 'bob')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('has the order as it was after each event where that is asked for, also for who watches', async () => {
+    const orderId = await place();
+    const stop = new AbortController();
+    const watched: (OrderStatus | undefined)[] = [];
+    const watching = (async () => {
+      for await (const { event } of watch(orderId, stop.signal, true)) watched.push(event?.order?.status);
+    })();
+    await authorized(orderId);
+    await becomes(orderId, OrderStatus.CONFIRMED);
+    const { PLACED, CONFIRMED } = OrderStatus;
+    await expect.poll(() => watched.toSorted()).toEqual([PLACED, PLACED, CONFIRMED].toSorted());
+
+    const { events } = await call(OrderService.method.getOrderHistory, { orderId, includeOrder: true });
+
+    expect(events.map(({ order }) => order?.status)).toEqual([PLACED, PLACED, CONFIRMED]);
+    expect(events.at(-1)?.order).toEqual((await call(OrderService.method.getOrder, { orderId })).order);
+    expect((await historyOf(orderId)).map(({ order }) => order)).toEqual([undefined, undefined, undefined]);
+    stop.abort();
+    await watching;
   });
 
   test('is watched in all journals, each event once', async () => {
@@ -311,10 +342,10 @@ async function call<Input extends DescMessage, Output extends DescMessage>(
   return (await door?.messages.unary(method, create(method.input, request), asked)) as MessageShape<Output>;
 }
 
-function watch(orderId: string, signal: AbortSignal): AsyncIterable<WatchOrderResponse> {
+function watch(orderId: string, signal: AbortSignal, includeOrder = false): AsyncIterable<WatchOrderResponse> {
   const { watchOrder } = OrderService.method;
   const [door] = service.doors;
-  const request = create(watchOrder.input, { orderId });
+  const request = create(watchOrder.input, { orderId, includeOrder });
   return door?.messages.stream(watchOrder, request, calling('alice', signal)) as AsyncIterable<WatchOrderResponse>;
 }
 

@@ -22,6 +22,7 @@ import { type Door, door } from '#kit/rpc/door.ts';
 import { uuidsIn } from '#kit/uuid.ts';
 import type { Address, CancelOrder, Order, OrderCommand } from '../domain/order.ts';
 import { type HistoryDocument, historyEvent, historyOf, type PastEvent } from '../views/history/history-view.ts';
+import { orderOverTime } from '../views/history/order-over-time.ts';
 import { listOrders, type OrderFilter } from '../views/orders/order-queries.ts';
 import { type OrderDocument, orderMessage } from '../views/orders/orders-view.ts';
 import { type Prices, pricedLines } from './priced-lines.ts';
@@ -30,6 +31,8 @@ import { type Prices, pricedLines } from './priced-lines.ts';
 const orderIdOf = uuidsIn('6b0f3f3e-6f0c-5d0e-9b65-3a1f0d3c1f11');
 
 const DEFAULT_PAGE_SIZE = 20;
+/** Of the orders in a history: clients read answers of up to 4 MB, and its events take some of that. */
+const MAX_ORDERS_BYTES = 2 * 1024 ** 2;
 
 export type OrderDoorParts = {
   handle(request: CommandRequest<OrderCommand>): Promise<CommandResult<Order>>;
@@ -130,14 +133,20 @@ export function orderDoor({ handle, stateOf, prices, orders, history, watch }: O
       const reader = await history.reached(request.atLeast, call.signal);
       const orderId = request.orderId.toLowerCase();
       const events = await historyOf(reader, orderId, (customerId) => maySee(customerId, call));
-      return create(GetOrderHistoryResponseSchema, { events: events.map(historyEvent) });
+      const orderAfter = request.includeOrder
+        ? orderOverTime(orderId, { maxBytes: MAX_ORDERS_BYTES })
+        : () => undefined;
+      return create(GetOrderHistoryResponseSchema, {
+        events: events.map((event) => historyEvent(event, orderAfter(event))),
+      });
     },
 
     async *watchOrder(request, call) {
       const orderId = request.orderId.toLowerCase();
       const isSeen = (customerId: string) => maySee(customerId, call);
+      const orderAfter = request.includeOrder ? orderOverTime(orderId) : () => undefined;
       for await (const event of watch(orderId, isSeen, call.signal)) {
-        yield create(WatchOrderResponseSchema, { event: historyEvent(event) });
+        yield create(WatchOrderResponseSchema, { event: historyEvent(event, orderAfter(event)) });
       }
     },
   });

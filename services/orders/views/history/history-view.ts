@@ -10,7 +10,7 @@ import {
   type OrderPlaced,
   RequestIdUsedSchema,
 } from '#gen/causeway/orders/v1/events_pb.js';
-import { type HistoryEvent, HistoryEventSchema } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { type HistoryEvent, HistoryEventSchema, type Order } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { file_causeway_payments_v1_events } from '#gen/causeway/payments/v1/events_pb.js';
 import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_pb.js';
 import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
@@ -132,8 +132,8 @@ export function pastEvent(event: RecordedEvent): PastEvent {
   };
 }
 
-/** The event as the API shows it. */
-export function historyEvent(event: PastEvent): HistoryEvent {
+/** The event as the API shows it, with the order after it where that was asked for. */
+export function historyEvent(event: PastEvent, order?: Order): HistoryEvent {
   const { id, type, version, time, actor, correlationId, causationId, traceId } = event;
   return create(HistoryEventSchema, {
     id,
@@ -148,6 +148,7 @@ export function historyEvent(event: PastEvent): HistoryEvent {
     position: { stream: event.stream, partition: event.partition, sequence: BigInt(event.sequence) },
     aggregate: event.aggregate,
     attempts: event.attempts ?? 0,
+    ...(order === undefined ? {} : { order }),
   });
 }
 

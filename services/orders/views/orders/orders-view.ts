@@ -18,7 +18,7 @@ import { type Order, OrderSchema } from '#gen/causeway/orders/v1/orders_service_
 import type { MoneySchema } from '#gen/google/type/money_pb.js';
 import { EventTypes, type RecordedEvent } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
-import type { Stored, View } from '#kit/view.ts';
+import type { View } from '#kit/view.ts';
 
 type Money = { currencyCode: string; units: number; nanos: number };
 
@@ -122,7 +122,7 @@ function money(amount: MessageShape<typeof MoneySchema> | undefined): Money {
 }
 
 /** The order as the API shows it. */
-export function orderMessage(document: Stored<OrderDocument>): Order {
+export function orderMessage(document: OrderDocument & { _id: string }): Order {
   return create(OrderSchema, {
     orderId: document._id,
     customerId: document.customerId,
