@@ -1,0 +1,5 @@
+import { Empty } from '../../parts/answer.tsx';
+
+export default function Catalogue() {
+  return <Empty>Nothing yet.</Empty>;
+}
