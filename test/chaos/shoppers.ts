@@ -8,6 +8,8 @@ import { oneOf, type Random } from './random.ts';
 const SKUS = ['coffee-beans', 'espresso-cup', 'grinder', 'coffee-beans', 'last-one', 'sold-out'];
 const METHODS = ['pm_ok', 'pm_ok', 'pm_ok', 'pm_ok', 'pm_flaky', 'pm_declined', 'pm_never'];
 const RETRY_MS = 100;
+/** Between two orders of one who shops until told to stop: enough for work to be in hand everywhere, all the time. */
+const PAUSE_MS = 100;
 /** Worth another try with the same request: it has not happened, or has happened and is told again. */
 const TRY_AGAIN = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'ABORTED', 'RESOURCE_EXHAUSTED', 'CANCELLED']);
 
@@ -35,6 +37,7 @@ export async function shop(doors: Doors, random: Random, count: number, stop?: A
     await answered(() => client.call(OrderService.method.placeOrder, order, { timeoutMs: 5_000 }));
     acknowledged.push(orderId);
     if (cancels) await cancel(client, orderId);
+    if (stop !== undefined) await delay(PAUSE_MS);
   }
   return acknowledged;
 }
