@@ -8,6 +8,7 @@ import { allPartitions } from './partitions.ts';
 import { silent } from './telemetry/logging.ts';
 import { ownMongodb, sharedMongoUri } from './testing/servers.ts';
 import type { Stored } from './view.ts';
+import { readerOf } from './view-reader.ts';
 
 type Loan = { due?: Date; note: string };
 
@@ -45,7 +46,7 @@ function reminders(
   const called: string[] = [];
   const rule = {
     name: 'remind-when-overdue',
-    projection: { reached: async () => ({ collection: loans, find: async () => undefined }) },
+    projection: { reached: async () => readerOf(loans) },
     field: 'due' as const,
     onOverdue: (document: Stored<Loan>, at: Date) => {
       called.push(document._id);

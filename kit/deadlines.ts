@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IndexDescription } from 'mongodb';
-import { queried } from './database.ts';
 import type { Health } from './lifecycle.ts';
 import { isOutage } from './outages.ts';
 import type { Projection } from './projection.ts';
@@ -136,7 +135,7 @@ export class Deadlines<Document extends object> {
 
   async #overdue(now: Date, stop: AbortSignal): Promise<Stored<Document>[]> {
     const { projection, field } = this.#rule;
-    const { collection } = await projection.reached([], stop);
+    const { query } = await projection.reached([], stop);
     const partition = { $in: [...this.#partitions] };
     const after = this.#after;
     const filter =
@@ -146,11 +145,13 @@ export class Deadlines<Document extends object> {
             partition,
             $or: [{ [field]: { $gt: after[field], $lte: now } }, { [field]: after[field], _id: { $gt: after._id } }],
           };
-    const page = collection
-      .find(filter as object)
-      .sort({ [field]: 1, _id: 1 })
-      .limit(this.#options.pageSize);
-    return (await queried(collection, () => page.toArray())) as Stored<Document>[];
+    return (await query((documents) =>
+      documents
+        .find(filter as object)
+        .sort({ [field]: 1, _id: 1 })
+        .limit(this.#options.pageSize)
+        .toArray(),
+    )) as Stored<Document>[];
   }
 
   /** What is wrong with one document keeps no other one back; an outage does. */

@@ -18,6 +18,7 @@ import { ParkedKeys } from './parked-keys.ts';
 import { type Attempted, answerRequest } from './replay.ts';
 import type { Logger } from './telemetry/logging.ts';
 import type { View } from './view.ts';
+import { streamsOf, subjectsIn } from './view-heads.ts';
 import { SupersededError, type ViewStore } from './view-store.ts';
 import type { Lane, Turn, ViewWriter } from './view-writer.ts';
 
@@ -206,8 +207,7 @@ export class ViewPartition<Document extends object> {
   #lanesFrom(positions: Record<string, number>): FedLane[] {
     const { partition } = this;
     const consumer = `${this.#parts.consumer}-${partition}`;
-    const streams = new Set(this.#parts.view.sources.map(({ journal }) => journal.stream));
-    return [...streams].map((stream) => ({
+    return streamsOf(this.#parts.view).map((stream) => ({
       stream,
       partition,
       consumer,
@@ -229,9 +229,7 @@ export class ViewPartition<Document extends object> {
     const { consumers } = this.#parts.broker.manager;
     const config: Partial<ConsumerConfig> = {
       durable_name: consumer,
-      filter_subjects: this.#parts.view.sources
-        .filter(({ journal }) => journal.stream === stream)
-        .map(({ journal, aggregate }) => `${journal.service}.event.${partition}.${aggregate}.*`),
+      filter_subjects: subjectsIn(this.#parts.view, stream, partition),
       ack_policy: AckPolicy.All,
       // How far the view has come stands beside it: the broker need not write it to disk.
       mem_storage: true,

@@ -1,21 +1,29 @@
-import type { Collection, Db } from 'mongodb';
+import type { Collection } from 'mongodb';
 import { queried } from './database.ts';
 import type { Stored } from './view.ts';
 
-/** What one query reads: the documents of a view as they stand in one collection. Not to be kept for another query. */
+/** What one query reads a view with. Not to be kept for another query. */
 export type ViewReader<Document extends object> = {
-  readonly collection: Collection<Stored<Document>>;
   /** The document of this id. @throws UnavailableError where the database is away. */
-  readonly find: (id: string) => Promise<Stored<Document> | undefined>;
+  find(id: string): Promise<Stored<Document> | undefined>;
+  /**
+   * What is asked of the documents. It is asked again where they came to stand in another collection meanwhile.
+   * @throws UnavailableError where the database is away.
+   */
+  query<Answer>(ask: (documents: Collection<Stored<Document>>) => Promise<Answer>): Promise<Answer>;
 };
 
-/** Reads the documents of a collection. */
-export function viewReader<Document extends object>(db: Db, name: string): ViewReader<Document> {
-  const collection = db.collection<Stored<Document>>(name);
+/** Reads the documents of one collection. */
+export function readerOf<Document extends object>(documents: Collection<Stored<Document>>): ViewReader<Document> {
+  return readerBy((ask) => queried(documents, () => ask(documents)));
+}
+
+/** @param query how a question is put to the documents. */
+export function readerBy<Document extends object>(query: ViewReader<Document>['query']): ViewReader<Document> {
   return {
-    collection,
+    query,
     async find(id) {
-      const found = await queried(collection, () => collection.findOne({ _id: id } as object));
+      const found = await query((documents) => documents.findOne({ _id: id } as object));
       return (found as Stored<Document> | null) ?? undefined;
     },
   };

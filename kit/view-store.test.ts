@@ -57,24 +57,21 @@ async function slowStore(uri: string, changes: Partial<typeof view> = {}) {
   onTestFinished(() => proxy.close());
   let stopped = false;
   const reading = Promise.withResolvers<void>();
-  const store = new ViewStore<Amounts>(
-    {
-      ...view,
-      project: (document, event) => {
-        if (!stopped) proxy.hold('requests');
-        stopped = true;
-        reading.resolve();
-        return view.project(document, event as RecordedEvent<MoneyDeposited>);
-      },
-      ...changes,
-    } as View<Amounts>,
-    ownDatabase(`${proxy.url}${pathname}`),
-  );
+  const store = storeOf(ownDatabase(`${proxy.url}${pathname}`), {
+    ...view,
+    project: (document, event) => {
+      if (!stopped) proxy.hold('requests');
+      stopped = true;
+      reading.resolve();
+      return view.project(document, event as RecordedEvent<MoneyDeposited>);
+    },
+    ...changes,
+  });
   return { store, proxy, hasRead: reading.promise };
 }
 
-function storeOf(db: Db): ViewStore<Amounts> {
-  return new ViewStore(view as View<Amounts>, db);
+function storeOf(db: Db, of: Partial<typeof view> = view): ViewStore<Amounts> {
+  return new ViewStore({ ...view, ...of } as View<Amounts>, db.collection<Stored<Amounts>>(collectionOf(view)));
 }
 
 test('a write that is based on a document that was changed meanwhile is made again', async () => {
@@ -101,7 +98,7 @@ test('a document that two aggregates of one journal make has what the second add
   const project: typeof view.project = (document, event) =>
     document !== undefined || event.subject.includes('.account.') ? view.project(document, event) : undefined;
   const db = ownDatabase(sharedMongoUri());
-  const store = new ViewStore({ ...view, sources, project } as View<Amounts>, db);
+  const store = storeOf(db, { ...view, sources, project });
   const claim = await store.claim('one', allPartitions);
   await store.write([deposited('anna', 1)], claim, never);
   const subject = `bank.event.${partitionOf('anna')}.card.anna`;
@@ -142,7 +139,7 @@ const eachOfItsOwn: View<Amounts, MoneyDeposited> = {
 
 test('where each event makes a document of its own, none is looked for, and what comes again changes nothing', async () => {
   const db = ownDatabase(sharedMongoUri());
-  const store = new ViewStore(eachOfItsOwn as View<Amounts>, db);
+  const store = storeOf(db, eachOfItsOwn);
   const claim = await store.claim('me', allPartitions);
   const find = vi.spyOn(Collection.prototype, 'find');
   onTestFinished(() => find.mockRestore());
@@ -158,7 +155,7 @@ test('where each event makes a document of its own, none is looked for, and what
 
 test('a document of its own that a slow writer left from before a drop is taken into the new view', async () => {
   const db = ownDatabase(sharedMongoUri());
-  const store = new ViewStore(eachOfItsOwn as View<Amounts>, db);
+  const store = storeOf(db, eachOfItsOwn);
   const before = await store.claim('before', allPartitions);
   await store.write([deposited('anna', 1)], before, never);
   const left = await found(db, 'anna:1');
@@ -237,10 +234,7 @@ test('a bulk whose connection breaks has not been written', async () => {
 
 test('a document that a unique index of the view refuses is not tried for ever', async () => {
   const db = ownDatabase(sharedMongoUri());
-  const store = new ViewStore<Amounts>(
-    { ...view, indexes: [{ key: { amounts: 1 }, unique: true, sparse: true }] } as View<Amounts>,
-    db,
-  );
+  const store = storeOf(db, { ...view, indexes: [{ key: { amounts: 1 }, unique: true, sparse: true }] });
   const claim = await store.claim('me', allPartitions);
   await store.write([deposited('anna', 1)], claim, never);
   await expect(store.write([deposited('bert', 1)], claim, never)).rejects.toThrow('bert');
@@ -248,16 +242,13 @@ test('a document that a unique index of the view refuses is not tried for ever',
 
 test('an event that the projection throws at is refused with its later ones, and the others are written', async () => {
   const db = ownDatabase(sharedMongoUri());
-  const store = new ViewStore<Amounts>(
-    {
-      ...view,
-      project: (document, event) => {
-        if (event.version === 2 && event.key === 'anna') throw new TypeError('a bug');
-        return view.project(document, event as RecordedEvent<MoneyDeposited>);
-      },
-    } as View<Amounts>,
-    db,
-  );
+  const store = storeOf(db, {
+    ...view,
+    project: (document, event) => {
+      if (event.version === 2 && event.key === 'anna') throw new TypeError('a bug');
+      return view.project(document, event as RecordedEvent<MoneyDeposited>);
+    },
+  });
   const claim = await store.claim('me', allPartitions);
   const refused: string[] = [];
   const events = [deposited('anna', 1), deposited('bert', 2), deposited('anna', 2), deposited('anna', 3)];
@@ -271,14 +262,11 @@ test('an event that the projection throws at is refused with its later ones, and
 
 test('an event of a version that makes no document leaves the one that is there as it is', async () => {
   const db = ownDatabase(sharedMongoUri());
-  const store = new ViewStore<Amounts>(
-    {
-      ...view,
-      project: (document, event) =>
-        event.version === 2 ? undefined : view.project(document, event as RecordedEvent<MoneyDeposited>),
-    } as View<Amounts>,
-    db,
-  );
+  const store = storeOf(db, {
+    ...view,
+    project: (document, event) =>
+      event.version === 2 ? undefined : view.project(document, event as RecordedEvent<MoneyDeposited>),
+  });
   const claim = await store.claim(randomUUID(), allPartitions);
   await store.write([deposited('anna', 1), deposited('anna', 2), deposited('anna', 3)], claim, never);
   expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 3], applied: { BANK: 3 } });

@@ -1,7 +1,7 @@
-import { type AnyBulkWriteOperation, type Collection, type Db, MongoBulkWriteError } from 'mongodb';
+import { type AnyBulkWriteOperation, type Collection, MongoBulkWriteError } from 'mongodb';
 import type { RecordedEvent } from './event.ts';
 import { inDatabaseSpan } from './telemetry/tracing.ts';
-import { type Checkpoint, checkpointId, collectionOf, type Stored, type View } from './view.ts';
+import { type Checkpoint, checkpointId, type Stored, type View } from './view.ts';
 
 const DUPLICATE_KEY = 11_000;
 /** A document that others keep changing, or that a unique index of the view refuses, is not tried for ever. */
@@ -46,13 +46,16 @@ export class ViewStore<Document extends object> {
   readonly #documents: Collection<Stored<Document>>;
   readonly #checkpoints: Collection<Checkpoint>;
   readonly #sources: number;
+  readonly #requireLive: () => Promise<void>;
   #indexing: Promise<unknown> | undefined;
 
-  constructor(view: View<Document>, db: Db) {
+  /** @param requireLive throws where the documents were discarded: nobody may bring them back to life. */
+  constructor(view: View<Document>, documents: Collection<Stored<Document>>, requireLive = async () => {}) {
     this.#view = view;
-    this.#documents = db.collection<Stored<Document>>(collectionOf(view));
-    this.#checkpoints = db.collection<Checkpoint>(collectionOf(view));
+    this.#documents = documents;
+    this.#checkpoints = documents as unknown as Collection<Checkpoint>;
     this.#sources = view.sources.length;
+    this.#requireLive = requireLive;
   }
 
   /**
@@ -62,6 +65,7 @@ export class ViewStore<Document extends object> {
    * @param owner to be used once: two claims of the same owner can't be told apart.
    */
   async claim(owner: string, partitions: readonly number[]): Promise<Map<number, Checkpoint>> {
+    await this.#requireLive();
     await this.#ensureIndexes();
     await this.#checkpoints.bulkWrite(
       partitions.map((partition) => ({
@@ -73,6 +77,8 @@ export class ViewStore<Document extends object> {
       })),
       { ordered: false },
     );
+    // Who slept since it looked is told here, and removes what it has just made.
+    await this.#requireLive();
     const checkpoints = await this.checkpoints(partitions);
     for (const partition of partitions) {
       const { generation = 0 } = checkpoints.get(partition) ?? {};
@@ -146,7 +152,7 @@ export class ViewStore<Document extends object> {
     );
     if (matchedCount === positions.size) return;
     await this.checkClaims(claims);
-    throw new Error(`checkpoints of ${collectionOf(this.#view)} could not be raised`);
+    throw new Error(`checkpoints of ${this.#documents.collectionName} could not be raised`);
   }
 
   /**
@@ -180,7 +186,7 @@ export class ViewStore<Document extends object> {
   }
 
   #check(partition: number, { owner, generation }: Claim, checkpoint: Checkpoint | undefined): void {
-    const place = `partition ${partition} of ${collectionOf(this.#view)}`;
+    const place = `partition ${partition} of ${this.#documents.collectionName}`;
     if (checkpoint?.generation !== generation) throw new ViewLostError(partition, `${place} was dropped`);
     if (checkpoint.owner !== owner) throw new SupersededError(partition, `${place} has another owner`);
   }
@@ -223,7 +229,7 @@ function fold<Document extends object>(
   const partition = events[0]?.partition ?? 0;
   const { generation } = claimOn(claims, partition);
   if (stored !== undefined && stored.generation > generation) {
-    throw new ViewLostError(partition, `partition ${partition} of ${collectionOf(view)} was begun anew`);
+    throw new ViewLostError(partition, `partition ${partition} of ${view.name} was begun anew`);
   }
   const current = stored?.generation === generation ? stored : undefined;
   const applied: Record<string, number> = { ...current?.applied };

@@ -5,7 +5,7 @@ import { sharedMongoUri, sharedNatsUrl } from '#kit/testing/servers.ts';
 import { type AccountDocument, accountsView, ownDatabase } from '#kit/testing/viewing.ts';
 import { ParkedKeys } from './parked-keys.ts';
 import { silent } from './telemetry/logging.ts';
-import type { View } from './view.ts';
+import { collectionOf, type Stored, type View } from './view.ts';
 import { SupersededError, ViewStore } from './view-store.ts';
 import { type Turn, ViewWriter } from './view-writer.ts';
 
@@ -14,7 +14,7 @@ async function openWriter() {
   const bank = await openBank(sharedNatsUrl());
   const db = ownDatabase(sharedMongoUri());
   const view = accountsView(bank) as View<AccountDocument>;
-  const store = new ViewStore(view, db);
+  const store = new ViewStore(view, db.collection<Stored<AccountDocument>>(collectionOf(view)));
   const consumer = `${bank.service}-accounts_v1`;
   const shown: number[] = [];
   const parts = { logger: silent, personalData: { find: async () => undefined } };

@@ -53,7 +53,12 @@ type Outcome = RecordedEvent | PermanentError;
 
 type Reading = Taken & { outcome: Outcome };
 
-export type ViewWriterParts = { personalData: Keys; logger: Logger };
+export type ViewWriterParts = {
+  personalData: Keys;
+  logger: Logger;
+  /** Whether readers see the documents. Where they do not yet, callers come first, and nobody waits. Left out: they do. */
+  isShown?: () => boolean;
+};
 
 /**
  * Brings what was delivered into a view, batch by batch: decodes, folds and writes, raises the checkpoints,
@@ -87,7 +92,11 @@ export class ViewWriter<Document extends object> {
     this.#parts = parts;
     this.#onShown = onShown;
     this.#packages = new Set(view.types.names().map(packageOf));
-    this.#workers = Array.from({ length: WORKERS }, () => new Worker((batch) => this.#handle(batch)));
+    this.#workers = Array.from({ length: WORKERS }, () => new Worker((batch) => this.#handle(batch), this.#isShown));
+  }
+
+  get #isShown(): () => boolean {
+    return this.#parts.isShown ?? (() => true);
   }
 
   /** Takes a message on, to be written behind those that came before it. */
@@ -161,7 +170,7 @@ export class ViewWriter<Document extends object> {
       }
       await this.#store.raise(raised, claims);
       for (const message of last.values()) message.ack();
-      recordDelay(this.#view.name, events);
+      if (this.#isShown()) recordDelay(this.#view.name, events);
     });
   }
 
@@ -221,6 +230,7 @@ export class ViewWriter<Document extends object> {
 /** Handles what comes in batches, one after the other. */
 class Worker {
   readonly #handle: (batch: readonly Delivery[]) => Promise<void>;
+  readonly #isShown: () => boolean;
   #queue: Delivery[] = [];
   readonly #tasks: (() => Promise<void>)[] = [];
   #isRunning = false;
@@ -228,8 +238,9 @@ class Worker {
   atWork: Promise<void> = Promise.resolve();
 
   /** @param handle never rejects. */
-  constructor(handle: (batch: readonly Delivery[]) => Promise<void>) {
+  constructor(handle: (batch: readonly Delivery[]) => Promise<void>, isShown: () => boolean) {
     this.#handle = handle;
+    this.#isShown = isShown;
   }
 
   add(delivery: Delivery): void {
@@ -259,7 +270,7 @@ class Worker {
       await this.atWork;
       if (batch.length >= GATHER_FROM && this.#queue.length < BATCH) {
         await delay(callersFirst.areCrowding ? GATHER_IN_A_CROWD_MS : GATHER_MS);
-      }
+      } else if (callersFirst.areCrowding && !this.#isShown()) await delay(GATHER_IN_A_CROWD_MS);
     }
     this.#isRunning = false;
   }

@@ -28,7 +28,8 @@ export type Stored<Document extends object> = Document & Bookkeeping;
 
 /**
  * A view: documents made from events by a pure function. It may be dropped at any time and rebuilds itself.
- * Its documents, and its checkpoints beside them, stand in the collection `<name>_v<version>`.
+ * Its documents, and its checkpoints beside them, stand in the collection `<name>_v<version>`; each build of it beside
+ * the first has a collection of its own.
  */
 export type View<Document extends object, Event extends Message = Message> = {
   name: string;
@@ -45,9 +46,9 @@ export type View<Document extends object, Event extends Message = Message> = {
   indexes?: readonly IndexDescription[];
 };
 
-/** Name of the collection that holds a version of a view. */
-export function collectionOf(view: { name: string; version: number }): string {
-  return `${view.name}_v${view.version}`;
+/** Name of the collection that holds a build of a version of a view: `<name>_v<version>`, later `..._b<build>`. */
+export function collectionOf(view: { name: string; version: number }, build = 1): string {
+  return `${view.name}_v${view.version}${build === 1 ? '' : `_b${build}`}`;
 }
 
 /** How far a partition has come, by stream. Stands in the view's own collection: who drops the one drops the other. */

@@ -28,15 +28,17 @@ export async function analytics(parts: ServiceParts): Promise<Service> {
   const itemSales = new Projection(itemSalesView, sealed);
   const work = new OwnedWork([revenue, itemSales], [], parts);
 
+  const health = () => healthOf(parts, undefined, [work]);
+
   return {
     name: 'analytics',
     doors: [analyticsDoor({ revenue, itemSales, clock: parts.clock })],
     async start() {
       const followed = [revenueView, itemSalesView].flatMap(({ sources }) => sources.map(({ journal }) => journal));
       await ensureJournals(parts.broker, followed);
-      await work.start();
+      await work.start(health);
     },
     stop: () => work.stop(),
-    health: () => healthOf(parts, undefined, [work]),
+    health,
   };
 }

@@ -1,5 +1,4 @@
 import { type OrderPlaced, OrderPlacedSchema } from '#gen/causeway/orders/v1/events_pb.js';
-import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { View } from '#kit/view.ts';
@@ -55,19 +54,20 @@ function takePlace(items: Map<string, ItemSales>): { quantity: number; orders: n
 
 /** The items that were ordered most, the first ones first. */
 export async function topItems(
-  { collection }: ViewReader<ItemSalesDocument>,
+  { query }: ViewReader<ItemSalesDocument>,
   { from, to }: Days,
   limit: number,
 ): Promise<ItemSales[]> {
-  const sums = new Map<string, ItemSales>();
-  await queried(collection, async () => {
-    const found = collection.find({ day: { $gte: from, $lte: to } } as object).sort({ day: 1 });
+  const sums = await query(async (documents) => {
+    const sums = new Map<string, ItemSales>();
+    const found = documents.find({ day: { $gte: from, $lte: to } } as object).sort({ day: 1 });
     for await (const { items } of found as AsyncIterable<ItemSalesDocument>) {
       for (const { sku, name, quantity, orders } of items) {
         const sum = sums.get(sku);
         sums.set(sku, { sku, name, quantity: quantity + (sum?.quantity ?? 0), orders: orders + (sum?.orders ?? 0) });
       }
     }
+    return sums;
   });
   const sorted = [...sums.values()].sort(
     (one, other) => other.quantity - one.quantity || (one.sku < other.sku ? -1 : 1),

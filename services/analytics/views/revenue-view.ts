@@ -5,7 +5,6 @@ import {
   PaymentRefundedSchema,
 } from '#gen/causeway/payments/v1/events_pb.js';
 import type { Money } from '#gen/google/type/money_pb.js';
-import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { View } from '#kit/view.ts';
@@ -54,11 +53,11 @@ export function money(currencyCode: string, billionths: bigint) {
 
 /** A row for each day and currency that there is something of, the earliest first. Amounts in billionths. */
 export async function dailyRevenue(
-  { collection }: ViewReader<RevenueDocument>,
+  { query }: ViewReader<RevenueDocument>,
   { from, to }: Days,
 ): Promise<DailyRevenue[]> {
-  const found = (await queried(collection, () =>
-    collection.find({ day: { $gte: from, $lte: to } } as object).toArray(),
+  const found = (await query((documents) =>
+    documents.find({ day: { $gte: from, $lte: to } } as object).toArray(),
   )) as RevenueDocument[];
   const rows = new Map<string, DailyRevenue>();
   for (const { day, currencies } of found) {

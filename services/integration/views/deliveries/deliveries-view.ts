@@ -12,7 +12,6 @@ import {
   DeliverySucceededSchema,
 } from '#gen/causeway/webhooks/v1/events_pb.js';
 import { type Delivery, DeliverySchema, DeliveryStatus } from '#gen/causeway/webhooks/v1/webhooks_service_pb.js';
-import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
 import { EventTypes } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
@@ -92,7 +91,7 @@ export type DeliveryFilter = { endpointId: string; status: DeliveryStatus };
 
 /** A page of deliveries, the newest first, and the token of the next page; empty after the last. */
 export async function listDeliveries(
-  { collection }: ViewReader<DeliveryDocument>,
+  { query }: ViewReader<DeliveryDocument>,
   { endpointId, status }: DeliveryFilter,
   pageSize: number,
   pageToken: string,
@@ -104,11 +103,13 @@ export async function listDeliveries(
     revision: { $gte: 1 },
     ...(pageToken === '' ? {} : after(pageToken)),
   } as Filter<Stored<DeliveryDocument>>;
-  const page = collection
-    .find(filter)
-    .sort({ createdAt: -1, _id: -1 })
-    .limit(pageSize + 1);
-  const found = (await queried(collection, () => page.toArray())) as Stored<DeliveryDocument>[];
+  const found = (await query((documents) =>
+    documents
+      .find(filter)
+      .sort({ createdAt: -1, _id: -1 })
+      .limit(pageSize + 1)
+      .toArray(),
+  )) as Stored<DeliveryDocument>[];
   const deliveries = found.slice(0, pageSize);
   const last = deliveries.at(-1);
   return { deliveries, nextPageToken: found.length > pageSize && last !== undefined ? tokenOf(last) : '' };

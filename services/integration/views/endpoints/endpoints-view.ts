@@ -9,7 +9,6 @@ import {
   EndpointEnabledSchema,
 } from '#gen/causeway/webhooks/v1/events_pb.js';
 import { type Endpoint, EndpointSchema } from '#gen/causeway/webhooks/v1/webhooks_service_pb.js';
-import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { Stored, View } from '#kit/view.ts';
@@ -43,10 +42,14 @@ export const endpointsView: View<EndpointDocument, EndpointCreated | EndpointEna
 };
 
 /** Every endpoint, the oldest first. Operators make them, so there are few. */
-export async function listEndpoints({ collection }: ViewReader<EndpointDocument>): Promise<Stored<EndpointDocument>[]> {
+export async function listEndpoints({ query }: ViewReader<EndpointDocument>): Promise<Stored<EndpointDocument>[]> {
   // Checkpoints stand in the same collection, and have no revision.
-  const all = collection.find({ revision: { $gte: 1 } } as object).sort({ createdAt: 1, _id: 1 });
-  return (await queried(collection, () => all.toArray())) as Stored<EndpointDocument>[];
+  return (await query((documents) =>
+    documents
+      .find({ revision: { $gte: 1 } } as object)
+      .sort({ createdAt: 1, _id: 1 })
+      .toArray(),
+  )) as Stored<EndpointDocument>[];
 }
 
 /** The endpoint as the API shows it. */

@@ -4,6 +4,7 @@ import { ItemListedSchema, ItemPriceChangedSchema, ItemRestockedSchema } from '#
 import { connectDatabase } from '#kit/database.ts';
 import { sharedMongoUri } from '#kit/testing/servers.ts';
 import { collectionOf } from '#kit/view.ts';
+import { readerOf } from '#kit/view-reader.ts';
 import { type ItemDocument, itemMessage, itemsView, listItems } from './items-view.ts';
 
 type ItemEvent = Parameters<typeof itemsView.project>[1];
@@ -73,7 +74,7 @@ test('every item is on one page, by sku, and checkpoints are on none', async () 
   const skus = Array.from({ length: 25 }, (_, number) => `sku-${String(number).padStart(2, '0')}`);
   await collection.insertMany(skus.toReversed().map((_id) => ({ _id, revision: 1 })));
   await collection.insertOne({ _id: 'checkpoint:0', positions: {} } as never);
-  const view = { collection } as unknown as Parameters<typeof listItems>[0];
+  const view = readerOf(collection as never) as Parameters<typeof listItems>[0];
   for (const pageSize of [1, 10, 25, 26]) {
     const found: string[] = [];
     let from = '';

@@ -9,7 +9,6 @@ import {
   ItemRestockedSchema,
 } from '#gen/causeway/inventory/v1/events_pb.js';
 import { type Item, ItemSchema } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
-import { queried } from '#kit/database.ts';
 import { EventTypes } from '#kit/event.ts';
 import { journalOf } from '#kit/streams.ts';
 import type { Stored, View } from '#kit/view.ts';
@@ -40,15 +39,17 @@ export const itemsView: View<ItemDocument, ItemListed | ItemPriceChanged | ItemR
 
 /** A page of the catalogue by sku; `after` is the sku that the page before ended with. */
 export async function listItems(
-  { collection }: ViewReader<ItemDocument>,
+  { query }: ViewReader<ItemDocument>,
   after: string,
   pageSize: number,
 ): Promise<{ items: Stored<ItemDocument>[]; next: string }> {
-  const page = collection
-    .find({ _id: { $gt: after }, revision: { $gte: 1 } } as object)
-    .sort({ _id: 1 })
-    .limit(pageSize + 1);
-  const found = await queried(collection, () => page.toArray());
+  const found = await query((documents) =>
+    documents
+      .find({ _id: { $gt: after }, revision: { $gte: 1 } } as object)
+      .sort({ _id: 1 })
+      .limit(pageSize + 1)
+      .toArray(),
+  );
   const items = found.slice(0, pageSize) as Stored<ItemDocument>[];
   return { items, next: found.length > pageSize ? (items.at(-1)?._id ?? '') : '' };
 }

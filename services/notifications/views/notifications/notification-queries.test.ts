@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { connectDatabase } from '#kit/database.ts';
 import { sharedMongoUri } from '#kit/testing/servers.ts';
 import { collectionOf, type Stored } from '#kit/view.ts';
+import { readerOf } from '#kit/view-reader.ts';
 import { type EmailContent, listNotifications, type NotificationFilter } from './notification-queries.ts';
 import { type NotificationDocument, notificationsView } from './notifications-view.ts';
 
@@ -33,7 +34,7 @@ async function filledView(contentLength: number) {
     const found: string[][] = [];
     let token = '';
     do {
-      const page = await listNotifications({ collection } as never, contentsOf, filter, pageSize, token);
+      const page = await listNotifications(readerOf(collection), contentsOf, filter, pageSize, token);
       expect(page.notifications.map(({ text }) => text)).toEqual(page.notifications.map(({ messageId }) => messageId));
       found.push(page.notifications.map(({ _id }) => _id));
       token = page.nextPageToken;

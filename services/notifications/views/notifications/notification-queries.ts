@@ -1,5 +1,4 @@
 import type { Filter } from 'mongodb';
-import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
 import type { Stored } from '#kit/view.ts';
 import type { ViewReader } from '#kit/view-reader.ts';
@@ -20,7 +19,7 @@ const MAX_CONTENT_LENGTH = 1_000_000;
  * @param contentsOf what e-mails say, by Message-ID; those that were not kept are left out.
  */
 export async function listNotifications(
-  { collection }: ViewReader<NotificationDocument>,
+  { query }: ViewReader<NotificationDocument>,
   contentsOf: (messageIds: readonly string[]) => Promise<ReadonlyMap<string, EmailContent>>,
   { orderId, customerId }: NotificationFilter,
   pageSize: number,
@@ -33,9 +32,12 @@ export async function listNotifications(
     revision: { $gte: 1 },
     ...(pageToken === '' ? {} : after(pageToken)),
   } as Filter<Stored<NotificationDocument>>;
-  const sorted = collection.find(filter).sort({ sentAt: -1, _id: -1 });
-  const found = (await queried(collection, () =>
-    sorted.limit(pageSize + 1).toArray(),
+  const found = (await query((documents) =>
+    documents
+      .find(filter)
+      .sort({ sentAt: -1, _id: -1 })
+      .limit(pageSize + 1)
+      .toArray(),
   )) as Stored<NotificationDocument>[];
   const contents = await contentsOf(found.map(({ messageId }) => messageId));
   const notifications = onePage(found, contents, pageSize);

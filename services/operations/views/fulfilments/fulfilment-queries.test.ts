@@ -3,6 +3,7 @@ import { FulfilmentStatus } from '#gen/causeway/operations/v1/operations_service
 import { connectDatabase } from '#kit/database.ts';
 import { sharedMongoUri } from '#kit/testing/servers.ts';
 import { collectionOf, type Stored } from '#kit/view.ts';
+import { readerOf } from '#kit/view-reader.ts';
 import { type FulfilmentFilter, listFulfilments } from './fulfilment-queries.ts';
 import { type FulfilmentDocument, fulfilmentsView } from './fulfilments-view.ts';
 
@@ -28,7 +29,7 @@ async function filledView() {
   const unknown = { _id: 'o-98', status: FulfilmentStatus.UNSPECIFIED, startedAt: null, deadline: null };
   await collection.insertMany([...all, unknown].sort(() => Math.random() - 0.5) as never);
   await collection.insertOne({ _id: 'checkpoint:0', positions: {}, generation: 1, owner: '' } as never);
-  const view = { collection } as unknown as Parameters<typeof listFulfilments>[0];
+  const view = readerOf(collection);
 
   async function pages(filter: Partial<FulfilmentFilter>, pageSize: number): Promise<string[]> {
     const found: string[] = [];

@@ -1,6 +1,5 @@
 import type { Filter } from 'mongodb';
 import type { FulfilmentStatus } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
 import type { Stored } from '#kit/view.ts';
 import type { ViewReader } from '#kit/view-reader.ts';
@@ -14,7 +13,7 @@ export type FulfilmentFilter = {
 
 /** A page of fulfilments, the newest first; overdue ones the longest overdue first. */
 export async function listFulfilments(
-  { collection }: ViewReader<FulfilmentDocument>,
+  { query }: ViewReader<FulfilmentDocument>,
   { status, overdueAt }: FulfilmentFilter,
   pageSize: number,
   pageToken: string,
@@ -27,8 +26,8 @@ export async function listFulfilments(
     ...(pageToken === '' ? {} : { $and: after(pageToken, sort) }),
   } as Filter<Stored<FulfilmentDocument>>;
   const { field, direction } = sort;
-  const found = (await queried(collection, () =>
-    collection
+  const found = (await query((documents) =>
+    documents
       .find(filter)
       .sort({ [field]: direction, _id: direction })
       .limit(pageSize + 1)

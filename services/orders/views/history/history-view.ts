@@ -14,7 +14,6 @@ import { type HistoryEvent, HistoryEventSchema, type Order } from '#gen/causeway
 import { file_causeway_payments_v1_events } from '#gen/causeway/payments/v1/events_pb.js';
 import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_pb.js';
 import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
-import { queried } from '#kit/database.ts';
 import { CallError } from '#kit/errors.ts';
 import { EventTypes, eventsIn, type RecordedEvent } from '#kit/event.ts';
 import { journalOf, NOTICES, PUBLIC } from '#kit/streams.ts';
@@ -90,13 +89,13 @@ export const historyView: View<HistoryDocument> = {
  *   business.
  */
 export async function historyOf(
-  { collection }: ViewReader<HistoryDocument>,
+  { query }: ViewReader<HistoryDocument>,
   orderId: string,
   maySee: (customerId: string) => boolean,
 ): Promise<PastEvent[]> {
   // The ids of an order's documents begin with its own: no other index is needed.
   const ofTheOrder = { _id: { $gt: `${orderId}:`, $lt: `${orderId};` } };
-  const events = await queried(collection, () => collection.find(ofTheOrder).toArray());
+  const events = await query((documents) => documents.find(ofTheOrder).toArray());
   const { customerId } = events.find((event) => event.customerId !== '') ?? { customerId: '' };
   if (events.length === 0 || !maySee(customerId)) {
     throw new CallError('NOT_FOUND', `there is no order ${orderId}`, {

@@ -3,6 +3,7 @@ import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import { connectDatabase } from '#kit/database.ts';
 import { sharedMongoUri } from '#kit/testing/servers.ts';
 import { collectionOf, type Stored } from '#kit/view.ts';
+import { readerOf } from '#kit/view-reader.ts';
 import { listOrders, type OrderFilter } from './order-queries.ts';
 import { type OrderDocument, ordersView } from './orders-view.ts';
 
@@ -25,7 +26,7 @@ async function filledView() {
   }));
   await collection.insertMany([...orders].sort(() => Math.random() - 0.5) as never);
   await collection.insertOne({ _id: 'checkpoint:0', positions: {}, generation: 1, owner: '' } as never);
-  const view = { collection } as unknown as Parameters<typeof listOrders>[0];
+  const view = readerOf(collection);
   const newestFirst = orders.toSorted(
     (one, other) => other.placedAt.getTime() - one.placedAt.getTime() || (other._id < one._id ? -1 : 1),
   );

@@ -1,6 +1,5 @@
 import { BSON, type Filter, type FindCursor } from 'mongodb';
 import type { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
-import { queried } from '#kit/database.ts';
 import { invalid } from '#kit/errors.ts';
 import type { Stored } from '#kit/view.ts';
 import type { ViewReader } from '#kit/view-reader.ts';
@@ -19,23 +18,21 @@ const READ_AT_A_TIME = 32;
 
 /** A page of orders, the newest first, and the token of the next page; empty after the last. */
 export async function listOrders(
-  { collection }: ViewReader<OrderDocument>,
+  { query }: ViewReader<OrderDocument>,
   filter: OrderFilter,
   pageSize: number,
   pageToken: string,
 ): Promise<{ orders: Stored<OrderDocument>[]; nextPageToken: string }> {
-  const query = {
+  const wanted = {
     ...conditions(filter),
     // Checkpoints stand in the same collection, and have no revision.
     revision: { $gte: 1 },
     ...(pageToken === '' ? {} : after(pageToken)),
   } as Filter<Stored<OrderDocument>>;
-  const page = collection
-    .find(query)
-    .sort({ placedAt: -1, _id: -1 })
-    .limit(pageSize + 1)
-    .batchSize(READ_AT_A_TIME);
-  const { orders, isLast } = await queried(collection, () => onePage(page as Orders, pageSize));
+  const { orders, isLast } = await query((documents) => {
+    const found = documents.find(wanted).sort({ placedAt: -1, _id: -1 });
+    return onePage(found.limit(pageSize + 1).batchSize(READ_AT_A_TIME) as Orders, pageSize);
+  });
   const last = orders.at(-1);
   return { orders, nextPageToken: isLast || last === undefined ? '' : tokenOf(last) };
 }
