@@ -1,6 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { EventTypes, RecordedEvent } from './event.ts';
 import type { Health } from './lifecycle.ts';
+import type { Retry } from './member-status.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
 import { PartitionConsumer, type PartitionOptions, type PartitionParts } from './partition-consumer.ts';
 import { type ConsumerDescription, describedConsumer } from './service-descriptions.ts';
@@ -80,6 +81,11 @@ export class KeyedConsumer<Event extends Message = Message> {
   /** Drains: takes nothing new, finishes what is at work, then closes. */
   async stop(): Promise<void> {
     await this.own([]);
+  }
+
+  /** Messages that failed here and are tried again. */
+  retrying(): Retry[] {
+    return this.#owned.all().flatMap(({ retrying }) => retrying);
   }
 
   describe(): ConsumerDescription {

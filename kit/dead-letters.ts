@@ -85,7 +85,8 @@ export async function ensureDeadLetters({ manager, replicas }: Broker): Promise<
   await ensureStream(manager, deadLetterStream(replicas));
 }
 
-function deadLetterStream(replicas: number): StreamDeclaration {
+/** The stream as it is declared. */
+export function deadLetterStream(replicas: number): StreamDeclaration {
   return {
     name: DEAD_LETTERS,
     subjects: ['dead.>'],

@@ -22,7 +22,7 @@ import { EventTypes, eventHeaders, Header, readEvent, type StoredMessage, type U
 import { ConflictError, eventId, type Journal, waitAfterConflict } from './journal.ts';
 import { partitionOf, subjectOf } from './partitions.ts';
 import { type DataKey, hasPersonalData, type PersonalData, sealed, unsealed } from './personal-data.ts';
-import { type Publication, publicationOf } from './service-descriptions.ts';
+import { eventTypesOf, type Publisher } from './service-descriptions.ts';
 import { aboutAggregate } from './telemetry/correlation.ts';
 import { countCommand } from './telemetry/metrics.ts';
 import { inSpan, type SpanWords, traceHeaders } from './telemetry/tracing.ts';
@@ -198,8 +198,9 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
   }
 
   /** The events that it makes. */
-  publication(): Publication {
-    return publicationOf(this.#journal.stream, this.#aggregate);
+  says(): ReturnType<Publisher['says']> {
+    const { name: aggregate, events } = this.#aggregate;
+    return { journal: this.#journal.declaration, aggregate, eventTypes: eventTypesOf(events) };
   }
 
   /** The aggregate as the stream's leader knows it; undefined where there is none. */

@@ -7,6 +7,7 @@ import { BEHIND, type ParkingNote } from './dead-letters.ts';
 import { BusyError, TransientError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
 import type { Outcome } from './lanes.ts';
+import type { Retry } from './member-status.ts';
 import { type Parking, UnparkedError } from './parking.ts';
 import type { Keys } from './personal-data.ts';
 import type { Claim } from './poison.ts';
@@ -57,7 +58,7 @@ export class MessageHandling<Event extends Message> {
   readonly #options: HandlingOptions;
   readonly #abandoned: AbortSignal;
   /** Failed attempts by sequence: a broken connection doesn't start the count again. */
-  readonly #failures = new Map<number, number>();
+  readonly #failures = new Map<number, Retry>();
   /** When the attempts that are at work began. */
   readonly #atWork = new Set<{ since: number }>();
   /** Why messages are to be parked, by sequence, as long as it can't be done: they are not handled again for that. */
@@ -85,6 +86,11 @@ export class MessageHandling<Event extends Message> {
   /** What the partition waits for, where it does. */
   get outage(): string | undefined {
     return this.#outage?.error;
+  }
+
+  /** What has failed and is tried again, or is at it; without what is to be parked. */
+  get retrying(): Retry[] {
+    return [...this.#failures.values()].filter(({ nextAttemptAt }) => nextAttemptAt > 0);
   }
 
   /** How long the oldest attempt has been at work, in ms; undefined: none is. */
@@ -222,13 +228,16 @@ export class MessageHandling<Event extends Message> {
     if (verdict.kind === 'unavailable') return this.#wait(error, turn);
     this.#outage = undefined;
     const attempts = this.#failuresOf(delivery.stored) + 1;
-    this.#failures.set(delivery.stored.sequence, attempts);
+    const failure = { attempts, error: messageOf(error), ...this.#identity(delivery), nextAttemptAt: 0 };
+    this.#failures.set(delivery.stored.sequence, failure);
     if (verdict.kind === 'transient' && attempts < this.#options.maxAttempts) {
       // What is expected to fail now and then is told in a line.
       const what = error instanceof TransientError ? { why: error.message } : { err: error };
       this.#parts.logger.warn({ ...what, attempts, ...this.#words(delivery.stored) }, 'to be tried again');
       const toldMs = error instanceof TransientError ? error.retryAfterMs : 0;
-      return { againAfterMs: Math.max(toldMs, backoffMs(attempts, this.#options.backoff)) };
+      const againAfterMs = Math.max(toldMs, backoffMs(attempts, this.#options.backoff));
+      this.#failures.set(delivery.stored.sequence, { ...failure, nextAttemptAt: Date.now() + againAfterMs });
+      return { againAfterMs };
     }
     const note = noteOn(error, decoded, attempts);
     this.#parts.logger.error({ err: error, ...note, ...this.#words(delivery.stored) }, 'parked');
@@ -269,7 +278,13 @@ export class MessageHandling<Event extends Message> {
   }
 
   #failuresOf({ sequence }: StoredMessage): number {
-    return this.#failures.get(sequence) ?? 0;
+    return this.#failures.get(sequence)?.attempts ?? 0;
+  }
+
+  #identity({ stored, partition, key }: Delivery): Omit<Retry, 'attempts' | 'error' | 'nextAttemptAt'> {
+    const { headers } = stored;
+    const eventId = headers.get(Header.id);
+    return { consumer: this.#consumer, partition, key, eventId, eventType: headers.get(Header.type) };
   }
 
   #words({ subject, stream, sequence }: StoredMessage): object {

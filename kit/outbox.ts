@@ -7,7 +7,7 @@ import { type EventContext, eventHeaders, versionOf } from './event.ts';
 import { type Append, ConflictError, eventId, type Journal } from './journal.ts';
 import { isOutage } from './outages.ts';
 import { subjectOf } from './partitions.ts';
-import { type Publication, publicationOf } from './service-descriptions.ts';
+import { eventTypesOf, type Publisher } from './service-descriptions.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { contextFrom, inDatabaseSpan, inSpan, traceHeaders } from './telemetry/tracing.ts';
 
@@ -95,8 +95,9 @@ export class Outbox<Document extends WithOutbox> {
   }
 
   /** What is said through it. */
-  publication(): Publication {
-    return publicationOf(this.#parts.journal.stream, this.#parts.aggregate);
+  says(): ReturnType<Publisher['says']> {
+    const { name: aggregate, events } = this.#parts.aggregate;
+    return { journal: this.#parts.journal.declaration, aggregate, eventTypes: eventTypesOf(events) };
   }
 
   /** Begins to look regularly for what was left, at once and then every so often. */

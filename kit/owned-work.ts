@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { answered, type Broker } from './broker.ts';
 import type { Health } from './lifecycle.ts';
+import { type MemberStatus, memberStatus, type Retry } from './member-status.ts';
 import { Ownership, type OwnershipOptions } from './ownership.ts';
 import {
   type ConsumerDescription,
+  describedService,
   describeService,
   type Publisher,
   type ServiceDescription,
@@ -22,6 +24,16 @@ export type PartitionedWork = {
   health(): Health;
   /** What it listens to; undefined: to no journal. */
   describe(): ConsumerDescription | undefined;
+  /** Messages that failed and are tried again. */
+  retrying?(): Retry[];
+};
+
+export type OwnedWorkParts = {
+  service: string;
+  broker: Broker;
+  logger: Logger;
+  /** Left out: that of the machine. */
+  clock?: () => Date;
 };
 
 const RETRY_MS = 500;
@@ -30,9 +42,11 @@ const RETRY_MS = 500;
 export class OwnedWork {
   readonly #work: readonly PartitionedWork[];
   readonly #publishers: readonly Publisher[];
-  readonly #parts: { service: string; broker: Broker; logger: Logger };
+  readonly #parts: OwnedWorkParts;
   readonly #ownership: Ownership;
   readonly #stop = new AbortController();
+  #health = async () => this.health();
+  readonly #clock: () => Date;
   #problem: string | undefined = 'not started';
   #joining: Promise<void> = Promise.resolve();
   #endObserving = () => {};
@@ -44,7 +58,7 @@ export class OwnedWork {
   constructor(
     work: readonly PartitionedWork[],
     publishers: readonly Publisher[],
-    parts: { service: string; broker: Broker; logger: Logger },
+    parts: OwnedWorkParts,
     ownership: Partial<OwnershipOptions> = {},
   ) {
     const names = work.map(({ name }) => name);
@@ -53,7 +67,9 @@ export class OwnedWork {
     this.#work = work;
     this.#publishers = publishers;
     this.#parts = parts;
-    this.#ownership = new Ownership(parts, ownership);
+    this.#clock = parts.clock ?? (() => new Date());
+    const status = () => this.#status();
+    this.#ownership = new Ownership({ ...parts, status }, ownership);
     this.#ownership.onChange((partitions) => {
       if (this.#stop.signal.aborted) return;
       for (const each of work) void each.own(partitions);
@@ -68,8 +84,10 @@ export class OwnedWork {
   /**
    * Joins those who share the partitions; when it resolves, this process owns its share. It resolves also where the
    * broker is away, and joins when that is back.
+   * @param health of the whole service, for who asks how it is; left out: of this work alone.
    */
-  async start(): Promise<void> {
+  async start(health: () => Promise<Health> = this.#health): Promise<void> {
+    this.#health = health;
     const { service, broker, logger } = this.#parts;
     this.#endObserving = observeDeadLetters(broker, service, logger);
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -92,13 +110,15 @@ export class OwnedWork {
     return { ready: reasons.length === 0, reasons };
   }
 
+  #status(): Promise<MemberStatus> {
+    const retrying = this.#work.flatMap((each) => each.retrying?.() ?? []);
+    return memberStatus(this.#health, { partitions: this.partitions, retrying, clock: this.#clock });
+  }
+
   /** What the service says and what it listens to. */
   describe(): ServiceDescription {
-    return {
-      service: this.#parts.service,
-      publishes: this.#publishers.map((publisher) => publisher.publication()),
-      consumers: this.#work.flatMap((each) => each.describe() ?? []),
-    };
+    const consumers = this.#work.flatMap((each) => each.describe() ?? []);
+    return describedService(this.#parts.service, this.#publishers, consumers);
   }
 
   async #join(tried: () => void): Promise<void> {

@@ -1,7 +1,7 @@
 import { hash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type KV, Kvm } from '@nats-io/kv';
-import { NoRespondersError } from '@nats-io/transport-node';
+import { type Msg, NoRespondersError } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
 import { entriesOf } from './bucket-entries.ts';
 import { allPartitions } from './partitions.ts';
@@ -18,6 +18,9 @@ export type OwnershipOptions = {
 
 const defaults: OwnershipOptions = { heartbeatMs: 1_000, ttlMs: 5_000 };
 
+/** What a member is asked that is to say how it is; others are only to say that they are there. */
+export const HOW_IT_IS = 'status';
+
 /** How long a silent member may take to say that it is still there. */
 const CALL_TIMEOUT_MS = 500;
 
@@ -30,6 +33,19 @@ export function ownerOf(partition: number, members: readonly string[]): string |
   );
 }
 
+export type OwnershipParts = {
+  service: string;
+  broker: Broker;
+  logger: Logger;
+  /** How this member is, for who asks; becomes JSON. Must not throw. */
+  status?: () => Promise<object>;
+};
+
+/** Where a member of a service is asked whether it is there, and how. */
+export function memberAddress(service: string, member: string): string {
+  return `owner.${service}.${member}`;
+}
+
 /**
  * Shares the partitions of a service between its replicas. Each keeps a heartbeat in a bucket whose entries expire,
  * and all come to the same result from the same members. For a moment two may think they own the same partition.
@@ -40,6 +56,7 @@ export class Ownership {
   readonly #service: string;
   readonly #logger: Logger;
   readonly #options: OwnershipOptions;
+  readonly #status: () => Promise<object>;
   readonly #listeners = new Set<(partitions: readonly number[]) => void>();
   /** Revision of each member's last heartbeat, to see whether it goes on. */
   #heard = new Map<string, number>();
@@ -52,12 +69,13 @@ export class Ownership {
   #close: () => void = () => {};
 
   constructor(
-    { service, broker, logger }: { service: string; broker: Broker; logger: Logger },
+    { service, broker, logger, status = async () => ({}) }: OwnershipParts,
     options: Partial<OwnershipOptions> = {},
   ) {
     this.#service = service;
     this.#broker = broker;
     this.#logger = logger;
+    this.#status = status;
     this.#options = { ...defaults, ...options };
   }
 
@@ -103,9 +121,9 @@ export class Ownership {
 
   /** Answers to those who ask whether this member is there, and looks again when somebody comes or goes. */
   #listen({ connection }: Broker): void {
-    const calls = connection.subscribe(this.#address(this.member), {
+    const calls = connection.subscribe(memberAddress(this.#service, this.member), {
       callback: (error, call) => {
-        if (error === null) call.respond();
+        if (error === null) void this.#answer(call);
       },
     });
     const changes = connection.subscribe(this.#changes, { callback: () => void this.#look().catch(() => {}) });
@@ -114,6 +132,12 @@ export class Ownership {
         if (!subscription.isClosed()) subscription.unsubscribe();
       }
     };
+  }
+
+  /** Who is asked how it is says that it is there by the same answer. */
+  async #answer(call: Msg): Promise<void> {
+    const status = call.string() === HOW_IT_IS ? JSON.stringify(await this.#status()) : '';
+    if (this.#broker.connected()) call.respond(status);
   }
 
   async #keepBeating(signal: AbortSignal): Promise<void> {
@@ -164,7 +188,7 @@ export class Ownership {
    */
   async #isThere(member: string): Promise<boolean> {
     try {
-      await this.#broker.connection.request(this.#address(member), '', { timeout: CALL_TIMEOUT_MS });
+      await this.#broker.connection.request(memberAddress(this.#service, member), '', { timeout: CALL_TIMEOUT_MS });
       return true;
     } catch (error) {
       return !isNoResponders(error);
@@ -181,16 +205,13 @@ export class Ownership {
     return `${this.#service}.${member}`;
   }
 
-  #address(member: string): string {
-    return `owner.${this.#service}.${member}`;
-  }
-
   get #changes(): string {
     return `owners.${this.#service}`;
   }
 }
 
-function isNoResponders(error: unknown): boolean {
+/** Whether the broker says that nobody listens. */
+export function isNoResponders(error: unknown): boolean {
   if (error instanceof NoRespondersError) return true;
   return error instanceof Error && error.cause instanceof NoRespondersError;
 }

@@ -17,6 +17,7 @@ import { UnavailableError } from './errors.ts';
 import { Floors } from './floors.ts';
 import { storedFromConsumer } from './journal.ts';
 import { Lanes } from './lanes.ts';
+import type { Retry } from './member-status.ts';
 import {
   type Delivery,
   type HandlingOptions,
@@ -126,6 +127,11 @@ export class PartitionConsumer<Event extends Message> {
   /** What keeps it from making progress now. */
   get problem(): string | undefined {
     return this.#interruption ?? this.#handling.outage ?? this.#overdue ?? this.#stall;
+  }
+
+  /** Messages that failed and are tried again. */
+  get retrying(): Retry[] {
+    return this.#handling.retrying;
   }
 
   /** A handler that does not end although its signal has aborted. It holds its key up, whatever the others do. */

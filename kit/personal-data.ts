@@ -51,7 +51,7 @@ export const PERSONAL_DATA_BUCKET = 'personal-data-keys';
 const BUCKET_STREAM = `KV_${PERSONAL_DATA_BUCKET}`;
 
 /** The bucket as it is made below. With an age limit, or fewer messages than keys, customers would be erased unasked. */
-function bucketStream(replicas: number): StreamDeclaration {
+export function customerKeysStream(replicas: number): StreamDeclaration {
   return {
     name: BUCKET_STREAM,
     subjects: [`$KV.${PERSONAL_DATA_BUCKET}.>`],
@@ -152,7 +152,7 @@ export class PersonalData {
     const bucket = await untilAnswered(() =>
       new Kvm(broker.js).create(PERSONAL_DATA_BUCKET, { history: 1, replicas: broker.replicas, allow_direct: false }),
     );
-    await untilAnswered(() => ensureStream(broker.manager, bucketStream(broker.replicas)));
+    await untilAnswered(() => ensureStream(broker.manager, customerKeysStream(broker.replicas)));
     const personalData = new PersonalData(broker, bucket, masterKey);
     await personalData.#checkMasterKey();
     return personalData;

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import { connectBroker } from './broker.ts';
-import { describeService, publicationOf, readDescriptions } from './service-descriptions.ts';
+import { describedService, describeService, readDescriptions } from './service-descriptions.ts';
+import { journalOf } from './streams.ts';
 import { atTheEnd, ownNats } from './testing/servers.ts';
 
 const nats = await ownNats();
@@ -18,15 +19,21 @@ test('where no service ever started, there are no descriptions', async () => {
 });
 
 test('each service is described by its latest start, and what is no description is left out', async () => {
-  const publishes = [publicationOf('BANK', { name: 'account', events: { MoneyDeposited: MoneyDepositedSchema } })];
-  await describeService(broker, { service: 'teller', publishes: [], consumers: [] });
-  await describeService(broker, { service: 'bank', publishes: [], consumers: [] });
-  await describeService(broker, { service: 'bank', publishes, consumers: [] });
+  const eventTypes = [MoneyDepositedSchema.typeName];
+  const says = (aggregate: string) => ({ says: () => ({ journal: journalOf('bank'), aggregate, eventTypes }) });
+  const bank = describedService('bank', [says('account'), says('card')], []);
+  const teller = describedService('teller', [], []);
+  await describeService(broker, teller);
+  await describeService(broker, { ...bank, publishes: [] });
+  await describeService(broker, bank);
   await broker.js.publish('$KV.services.broken', '{');
 
-  expect(await readDescriptions(broker)).toEqual([
-    { service: 'bank', publishes, consumers: [] },
-    { service: 'teller', publishes: [], consumers: [] },
-  ]);
-  expect(publishes[0]?.eventTypes).toEqual([MoneyDepositedSchema.typeName]);
+  expect(await readDescriptions(broker)).toEqual([bank, teller]);
+  expect(bank).toMatchObject({
+    journals: [{ stream: 'BANK' }],
+    publishes: [
+      { stream: 'BANK', aggregate: 'account', eventTypes },
+      { stream: 'BANK', aggregate: 'card', eventTypes },
+    ],
+  });
 });

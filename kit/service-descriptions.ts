@@ -2,6 +2,7 @@ import { Kvm } from '@nats-io/kv';
 import { answered, type Broker } from './broker.ts';
 import { entriesOf } from './bucket-entries.ts';
 import type { EventTypes } from './event.ts';
+import type { JournalDeclaration } from './streams.ts';
 import type { EventSource } from './view.ts';
 
 const BUCKET = 'services';
@@ -30,30 +31,47 @@ export type ConsumerDescription = {
 /** What a service says and what it listens to, taken from what it is made of. */
 export type ServiceDescription = {
   service: string;
+  /** Where it publishes. */
+  journals: JournalDeclaration[];
   publishes: Publication[];
   consumers: ConsumerDescription[];
 };
 
-/** What says events: it knows which. */
-export type Publisher = { publication(): Publication };
+/** What says events: it knows which, and where. */
+export type Publisher = { says(): { journal: JournalDeclaration; aggregate: string; eventTypes: string[] } };
 
-export function describedSources(sources: readonly EventSource[]): DescribedSource[] {
-  return sources.map(({ journal, aggregate }) => ({ stream: journal.stream, aggregate }));
+/** What an aggregate's events are called. */
+export function eventTypesOf(events: Record<string, { typeName: string }>): string[] {
+  return Object.values(events).map(({ typeName }) => typeName);
 }
 
-export function publicationOf(
-  stream: string,
-  { name, events }: { name: string; events: Record<string, { typeName: string }> },
-): Publication {
-  return { stream, aggregate: name, eventTypes: Object.values(events).map(({ typeName }) => typeName) };
-}
-
+/** A consumer, from what it is made of. */
 export function describedConsumer(
   name: string,
   kind: ConsumerDescription['kind'],
   { sources, types }: { sources: readonly EventSource[]; types: EventTypes },
 ): ConsumerDescription {
-  return { name, kind, sources: describedSources(sources), eventTypes: types.names() };
+  return {
+    name,
+    kind,
+    sources: sources.map(({ journal, aggregate }) => ({ stream: journal.stream, aggregate })),
+    eventTypes: types.names(),
+  };
+}
+
+/** A service, from what it is made of. */
+export function describedService(
+  service: string,
+  publishers: readonly Publisher[],
+  consumers: ConsumerDescription[],
+): ServiceDescription {
+  const said = publishers.map((publisher) => publisher.says());
+  return {
+    service,
+    journals: [...new Map(said.map(({ journal }) => [journal.stream, journal])).values()],
+    publishes: said.map(({ journal, aggregate, eventTypes }) => ({ stream: journal.stream, aggregate, eventTypes })),
+    consumers,
+  };
 }
 
 /** Puts the description where everybody finds it, also while the service is away. It replaces the one before. */
@@ -77,7 +95,8 @@ export async function readDescriptions(broker: Broker): Promise<ServiceDescripti
 function descriptionFrom(text: string): ServiceDescription | undefined {
   try {
     const found = JSON.parse(text) as ServiceDescription;
-    return Array.isArray(found.publishes) && Array.isArray(found.consumers) ? found : undefined;
+    const isWhole = [found.journals, found.publishes, found.consumers].every((each) => Array.isArray(each));
+    return isWhole ? found : undefined;
   } catch {
     return undefined;
   }

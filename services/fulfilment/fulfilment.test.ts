@@ -13,6 +13,7 @@ import type { Service } from '#kit/lifecycle.ts';
 import { subjectOf } from '#kit/partitions.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { type OwnServer, openTestParts, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { fulfilmentAggregate } from './adapters/fulfilment-aggregate.ts';
 import type { FulfilmentCommand } from './domain/fulfilment.ts';
@@ -378,7 +379,7 @@ test('the largest order that there may be has room in the journal, in every stat
 async function processOf(environment: Record<string, string>): Promise<{ kill(): Promise<void> }> {
   const child = spawn(process.execPath, ['services/fulfilment/main.ts'], {
     env: {
-      PATH: process.env.PATH,
+      ...programEnvironment(),
       NATS_URL: nats.url,
       MONGODB_URI: mongodbUri,
       PERSONAL_DATA_KEY: Buffer.alloc(32, 7).toString('base64'),

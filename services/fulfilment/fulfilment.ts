@@ -52,6 +52,7 @@ export async function fulfilment(
     parts,
   );
 
+  const health = () => healthOf(parts, journal, [work]);
   let endObserving = () => {};
 
   return {
@@ -64,12 +65,12 @@ export async function fulfilment(
         facts.map(({ source }) => source.journal),
       );
       endObserving = observeJournal(broker, fulfilmentJournal, logger);
-      await work.start();
+      await work.start(health);
     },
     async stop() {
       endObserving();
       await work.stop();
     },
-    health: () => healthOf(parts, journal, [work]),
+    health,
   };
 }

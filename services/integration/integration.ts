@@ -117,6 +117,8 @@ export async function integration(
   const publishers = [ofOrders, ofItems, endpoints, requests, deliveries, attempts];
   const work = new OwnedWork([...Object.values(projections), ...reactions], publishers, parts);
 
+  // A full PUBLIC shows in the reactions, which wait for it.
+  const health = () => healthOf(parts, journal, [known, work]);
   let endObserving: (() => void)[] = [];
 
   return {
@@ -139,13 +141,12 @@ export async function integration(
       );
       endObserving = [PUBLIC, webhooksJournal].map((each) => observeJournal(broker, each, logger));
       await known.start();
-      await work.start();
+      await work.start(health);
     },
     async stop() {
       for (const end of endObserving) end();
       await Promise.all([known.stop(), work.stop()]);
     },
-    // A full PUBLIC shows in the reactions, which wait for it.
-    health: () => healthOf(parts, journal, [known, work]),
+    health,
   };
 }

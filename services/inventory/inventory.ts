@@ -60,6 +60,7 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
   ];
   const work = new OwnedWork([items, ...reactions], [commands, requests, outbox], parts);
 
+  const health = () => healthOf(parts, journal, [work]);
   let endObserving = () => {};
 
   return {
@@ -78,13 +79,13 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
       endObserving = observeJournal(parts.broker, inventoryJournal, parts.logger);
       if (parts.sampleData) await untilAnswered(() => stockSampleItems(commands));
       outbox.start();
-      await work.start();
+      await work.start(health);
     },
     async stop() {
       endObserving();
       await work.stop();
       await outbox.stop();
     },
-    health: () => healthOf(parts, journal, [work]),
+    health,
   };
 }

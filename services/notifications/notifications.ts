@@ -81,6 +81,7 @@ export async function notifications(
     parts,
   );
 
+  const health = () => healthOf(parts, journal, [work]);
   let endObserving = () => {};
 
   return {
@@ -95,7 +96,7 @@ export async function notifications(
       await journal.ensure();
       await ensureJournals(broker, [orders.declaration, journalOf('payments')]);
       endObserving = observeJournal(broker, journal.declaration, logger);
-      await work.start();
+      await work.start(health);
       // What happens before a consumer that begins now is there would be told to nobody.
       await becomesReady(async () => work.health());
     },
@@ -104,6 +105,6 @@ export async function notifications(
       await work.stop();
       await mailer.close();
     },
-    health: () => healthOf(parts, journal, [work]),
+    health,
   };
 }

@@ -37,6 +37,7 @@ export async function operations(parts: ServiceParts): Promise<Service> {
   const desk = new DeadLetterDesk(broker);
   const letters: Letters = (row, from, limit) => parkedLetters(broker, row, from, limit);
 
+  const health = () => healthOf(parts, journal, [work]);
   let endObserving = () => {};
 
   return {
@@ -63,12 +64,12 @@ export async function operations(parts: ServiceParts): Promise<Service> {
       await journal.ensure();
       await ensureJournals(broker, [journalOf('fulfilment')]);
       endObserving = observeJournal(broker, journal.declaration, logger);
-      await work.start();
+      await work.start(health);
     },
     async stop() {
       endObserving();
       await work.stop();
     },
-    health: () => healthOf(parts, journal, [work]),
+    health,
   };
 }

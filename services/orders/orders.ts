@@ -58,6 +58,7 @@ export async function orders(parts: ServiceParts): Promise<Service> {
   ];
   const work = new OwnedWork([...Object.values(projections), ...reactions], [commands], parts);
 
+  const health = () => healthOf(parts, journal, [catalogue, work]);
   let endObserving = () => {};
 
   return {
@@ -81,12 +82,12 @@ export async function orders(parts: ServiceParts): Promise<Service> {
       );
       endObserving = observeJournal(broker, ordersJournal, logger);
       await catalogue.start();
-      await work.start();
+      await work.start(health);
     },
     async stop() {
       endObserving();
       await Promise.all([catalogue.stop(), work.stop()]);
     },
-    health: () => healthOf(parts, journal, [catalogue, work]),
+    health,
   };
 }

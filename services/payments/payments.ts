@@ -91,6 +91,7 @@ export async function payments(
     parts,
   );
 
+  const health = () => healthOf(parts, journal, [work]);
   let endObserving = () => {};
 
   return {
@@ -107,13 +108,13 @@ export async function payments(
       await journal.ensure();
       await ensureJournals(broker, [journalOf('fulfilment')]);
       endObserving = observeJournal(broker, paymentsJournal, logger);
-      await work.start();
+      await work.start(health);
     },
     async stop() {
       endObserving();
       await work.stop();
     },
-    health: () => healthOf(parts, journal, [work]),
+    health,
   };
 }
 

@@ -52,6 +52,7 @@ export async function shipping(
   const deliveries = new Deadlines(deliverWhenDue(handle, shipments), parts);
   const work = new OwnedWork([shipments, reaction, deliveries], [commands, requests], parts);
 
+  const health = () => healthOf(parts, journal, [work]);
   let endObserving = () => {};
 
   return {
@@ -61,12 +62,12 @@ export async function shipping(
       await journal.ensure();
       await ensureJournals(broker, [journalOf('fulfilment')]);
       endObserving = observeJournal(broker, shippingJournal, logger);
-      await work.start();
+      await work.start(health);
     },
     async stop() {
       endObserving();
       await work.stop();
     },
-    health: () => healthOf(parts, journal, [work]),
+    health,
   };
 }
