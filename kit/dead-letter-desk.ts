@@ -1,4 +1,5 @@
 import type { Broker } from './broker.ts';
+import { type LetterGroup, letterGroups } from './dead-letter-groups.ts';
 import {
   countLetters,
   DEAD_LETTERS,
@@ -74,6 +75,12 @@ export class DeadLetterDesk {
       }
     }
     return rows.slice(0, MAX_ROWS);
+  }
+
+  /** How much is parked, by consumer, and by reason and type of each key's first letter. @throws UnavailableError */
+  async groups(): Promise<LetterGroup[]> {
+    await this.#ensure();
+    return letterGroups(this.#broker);
   }
 
   /**

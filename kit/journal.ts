@@ -245,7 +245,7 @@ export function storedFromConsumer(message: JsMsg): StoredMessage {
  * Anybody may publish on a journal's subjects, without headers or with such as can't be read. To a reader that is a
  * message which says nothing of itself, and no event.
  */
-function headersOr(read: () => MsgHdrs | undefined): MsgHdrs {
+export function headersOr(read: () => MsgHdrs | undefined): MsgHdrs {
   try {
     return read() ?? new MessageHeaders();
   } catch {

@@ -1,7 +1,8 @@
 import type { JsMsg } from '@nats-io/jetstream';
-import type { MsgHdrs } from '@nats-io/transport-node';
+import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 
 const PREAMBLE = 'NATS/1.0';
+const STATUS = /^NATS\/1\.0 (\d{3})/;
 const LINE_BREAK = /[\r\n]/;
 /** Half of a line break stands in a value: where a header ends is a matter of opinion then. */
 const HALF_A_BREAK = /[^\r]\n|\r[^\n]/;
@@ -16,7 +17,8 @@ const needles = new Map<string, string>();
 export class MessageHeaders implements MsgHdrs {
   readonly hasError = false;
   readonly status = '';
-  readonly code = 0;
+  /** What the broker answers in place of a message, such as 404; 0: it is one. */
+  readonly code: number = 0;
   readonly description = '';
   /** As received, as long as nobody has asked for more than single headers. */
   #text: string | undefined;
@@ -32,17 +34,13 @@ export class MessageHeaders implements MsgHdrs {
       return;
     }
     this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+    this.code = Number(STATUS.exec(this.#text)?.[1] ?? 0);
     if (HALF_A_BREAK.test(this.#text)) throw new RangeError('headers with half a line break in them');
   }
 
   get(name: string): string {
     if (this.#text === undefined) return this.#all().get(name)?.[0] ?? '';
-    const needle = needleOf(name);
-    const at = this.#text.indexOf(needle);
-    if (at < 0) return '';
-    const from = at + needle.length;
-    const to = this.#text.indexOf('\r\n', from);
-    return this.#text.slice(from, to < 0 ? undefined : to).trim();
+    return valueAt(this.#text, this.#text.indexOf(needleOf(name)), name);
   }
 
   has(name: string): boolean {
@@ -58,7 +56,8 @@ export class MessageHeaders implements MsgHdrs {
   }
 
   last(name: string): string {
-    return this.#all().get(name)?.at(-1) ?? '';
+    if (this.#text === undefined) return this.#all().get(name)?.at(-1) ?? '';
+    return valueAt(this.#text, this.#text.lastIndexOf(needleOf(name)), name);
   }
 
   /** @throws RangeError for a value that would be another header. */
@@ -105,6 +104,13 @@ export class MessageHeaders implements MsgHdrs {
   }
 }
 
+function valueAt(text: string, at: number, name: string): string {
+  if (at < 0) return '';
+  const from = at + needleOf(name).length;
+  const to = text.indexOf('\r\n', from);
+  return text.slice(from, to < 0 ? undefined : to).trim();
+}
+
 function needleOf(name: string): string {
   const known = needles.get(name);
   if (known !== undefined) return known;
@@ -114,14 +120,30 @@ function needleOf(name: string): string {
 }
 
 /** Where the client keeps a message as it came, which it does not offer. */
-type Inside = { msg?: { _rdata?: Uint8Array; _msg?: { hdr?: number } } };
+type Inside = { _rdata?: Uint8Array; _msg?: { hdr?: number } };
 
 /**
  * The headers of a delivered message. Where the client keeps them somewhere else than in the version that this was written
  * for, its own are taken, which is only slower; a test says so.
  */
 export function headersOf(message: JsMsg): MsgHdrs | undefined {
-  const { _rdata: bytes, _msg: place } = (message as Inside).msg ?? {};
-  if (bytes === undefined || typeof place?.hdr !== 'number') return message.headers;
+  const { msg = {} } = message as { msg?: Inside };
+  return readHeaders(msg, () => message.headers);
+}
+
+/**
+ * The headers of a message that a subscription has got; undefined where they can't be read. The client's own throw there,
+ * and that ends its connection.
+ */
+export function headersOfCore(message: Msg): MsgHdrs | undefined {
+  try {
+    return readHeaders(message as Inside, () => message.headers);
+  } catch {
+    return undefined;
+  }
+}
+
+function readHeaders({ _rdata: bytes, _msg: place }: Inside, orElse: () => MsgHdrs | undefined): MsgHdrs | undefined {
+  if (bytes === undefined || typeof place?.hdr !== 'number') return orElse();
   return place.hdr < 0 ? undefined : new MessageHeaders(bytes.subarray(0, place.hdr));
 }

@@ -1,8 +1,14 @@
 import { create, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { type Any, AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { type DeadLetter, DeadLetterSchema } from '#gen/causeway/operations/v1/operations_service_pb.js';
+import {
+  type DeadLetter,
+  type DeadLetterGroup,
+  DeadLetterGroupSchema,
+  DeadLetterSchema,
+} from '#gen/causeway/operations/v1/operations_service_pb.js';
 import type { Letter } from '#kit/dead-letter-desk.ts';
+import type { LetterGroup } from '#kit/dead-letter-groups.ts';
 import { CallError, invalid } from '#kit/errors.ts';
 import { correlationOf, Header } from '#kit/event.ts';
 import { personalFieldsOf } from '#kit/personal-data.ts';
@@ -32,6 +38,15 @@ export function deadLetterMessage(letter: Letter): DeadLetter {
     eventType: eventTypeOf(letter),
     correlationId: correlationOf(message),
     ...(Number.isNaN(eventTime.getTime()) ? {} : { eventTime: timestampFromDate(eventTime) }),
+  });
+}
+
+/** A group of dead letters as the API shows it. */
+export function deadLetterGroupMessage({ messages, oldestParkedAt, ...group }: LetterGroup): DeadLetterGroup {
+  return create(DeadLetterGroupSchema, {
+    ...group,
+    messages: BigInt(messages),
+    ...(oldestParkedAt === undefined ? {} : { oldestParkedAt: timestampFromDate(oldestParkedAt) }),
   });
 }
 

@@ -40,6 +40,7 @@ const {
   listFulfilments,
   getFulfilment,
   resolveFulfilment,
+  listDeadLetterGroups,
   listDeadLetters,
   getDeadLetter,
   replayDeadLetters,
@@ -160,6 +161,20 @@ test('parked messages are listed key by key, page by page, with what each waits 
   });
   await expect(ask(listDeadLetters, { pageToken: 'nonsense' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   expect((await ask(listDeadLetters, { filter: { ...filter, reason: 'FAILED' } })).total).toBe(0);
+});
+
+test('what is parked is told in groups, by consumer, reason and type, with how much there is of each', async () => {
+  const greeter = await shop();
+  await greeter.park(2);
+  await greeter.park(1);
+
+  const { groups } = await ask(listDeadLetterGroups, {});
+
+  const type = 'causeway.orders.v1.OrderPlaced';
+  const own = groups.filter(({ consumer }) => consumer === greeter.name);
+  expect(own).toMatchObject([
+    { reason: 'REFUSED', eventType: type, keys: 2, messages: 3n, error: 'pm-1 is refused', oldestParkedAt: {} },
+  ]);
 });
 
 test('what is no event has no key, and is told from the same of another partition', async () => {

@@ -6,6 +6,7 @@ import {
   FulfilmentStatus,
   GetDeadLetterResponseSchema,
   GetFulfilmentResponseSchema,
+  ListDeadLetterGroupsResponseSchema,
   ListDeadLettersResponseSchema,
   ListFulfilmentsResponseSchema,
   OperationsService,
@@ -15,6 +16,7 @@ import {
   ResolveFulfilmentRequestSchema,
   ResolveFulfilmentResponseSchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
+import type { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
 import { CallError, invalid } from '#kit/errors.ts';
 import type { Projection } from '#kit/projection.ts';
@@ -26,7 +28,12 @@ import { listFulfilments } from '../views/fulfilments/fulfilment-queries.ts';
 import { type FulfilmentDocument, fulfilmentMessage, isKnown } from '../views/fulfilments/fulfilments-view.ts';
 import { type Acts, type Asked, actIdFor, type Desk, filterOf, type Letters, type ParkedRow } from './acts.ts';
 import { catalogueMethods } from './catalogue-methods.ts';
-import { deadLetterMessage, editedData, wholeDeadLetterMessage } from './dead-letter-messages.ts';
+import {
+  deadLetterGroupMessage,
+  deadLetterMessage,
+  editedData,
+  wholeDeadLetterMessage,
+} from './dead-letter-messages.ts';
 import { discard } from './discard.ts';
 import { flowMethods } from './flow-methods.ts';
 import { logMethods } from './log-methods.ts';
@@ -43,7 +50,7 @@ export type OperationsDoorParts = {
   standingOf(orderId: string): Promise<{ standing: Standing; causationId: string }>;
   resolve(request: CommandRequest<ResolveFulfilment>): Promise<CommandResult<Resolution>>;
   noteRequest(request: CommandRequest<ActCommand>): Promise<CommandResult<Act>>;
-  desk: Desk;
+  desk: Desk & Pick<DeadLetterDesk, 'groups'>;
   letters: Letters;
   acts: Acts;
   clock(): Date;
@@ -112,7 +119,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
 
     async listDeadLetterGroups(_, call) {
       requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'listDeadLetterGroups is not there yet');
+      return create(ListDeadLetterGroupsResponseSchema, { groups: (await desk.groups()).map(deadLetterGroupMessage) });
     },
 
     async listDeadLetters({ filter, pageSize, pageToken }, call) {
