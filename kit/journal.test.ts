@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { headers } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Broker, connectBroker } from './broker.ts';
@@ -7,6 +6,7 @@ import type { StoredMessage } from './event.ts';
 import { type Append, ConflictError, eventId, Journal, storedFromConsumer } from './journal.ts';
 import { journalOf, StreamFullError } from './streams.ts';
 import { startProxy } from './testing/proxy.ts';
+import { publishRaw } from './testing/raw.ts';
 import { type OwnServer, ownNats } from './testing/servers.ts';
 
 let nats: OwnServer;
@@ -31,21 +31,6 @@ beforeEach(async () => {
 
 function event(id: string, expectedSequence: number, on: string = subject): Append {
   return { subject: on, data: Buffer.from(`what ${id} says`), headers: headers(), id, expectedSequence };
-}
-
-function publishRaw(on: string, head: string): Promise<void> {
-  const { hostname, port } = new URL(nats.url);
-  const socket = connect(Number(port), hostname);
-  socket.write('CONNECT {"headers":true,"verbose":false}\r\n');
-  socket.write(`HPUB ${on} ${head.length} ${head.length + 2}\r\n${head}hi\r\nPING\r\n`);
-  return new Promise((resolve, reject) => {
-    socket.on('error', reject);
-    socket.on('data', (said) => {
-      if (!said.includes('PONG')) return;
-      socket.destroy();
-      resolve();
-    });
-  });
 }
 
 const says = ({ data }: StoredMessage) => Buffer.from(data).toString();
@@ -268,8 +253,8 @@ describe('what a journal holds', () => {
 
   test.each([
     ['no headers', () => broker.js.publish(subject, 'hi')],
-    ['headers that nobody can read', () => publishRaw(subject, 'NATS/1.0\r\nce-id: a\nb\r\n\r\n')],
-    ['headers that are none', () => publishRaw(subject, 'what is this\r\n\r\n')],
+    ['headers that nobody can read', () => publishRaw(nats.url, subject, 'NATS/1.0\r\nce-id: a\nb\r\n\r\n')],
+    ['headers that are none', () => publishRaw(nats.url, subject, 'what is this\r\n\r\n')],
   ])('is read, whatever it is: a message with %s has none', async (_, publish) => {
     await publish();
     await journal.append(event('two', 1));
@@ -285,7 +270,7 @@ describe('what a journal holds', () => {
 
   test.each([
     ['no headers', () => broker.js.publish(subject, 'hi')],
-    ['headers that nobody can read', () => publishRaw(subject, 'NATS/1.0\r\nce-id: a\nb\r\n\r\n')],
+    ['headers that nobody can read', () => publishRaw(nats.url, subject, 'NATS/1.0\r\nce-id: a\nb\r\n\r\n')],
   ])('ends with a message that has %s, and is read all the same', async (_, publish) => {
     await publish();
     await expect.poll(() => journal.lastSequence()).toBe(1);

@@ -1,16 +1,24 @@
 import type { Broker } from './broker.ts';
 import type { StoredMessage } from './event.ts';
+import { headersOfCore } from './message-headers.ts';
 import { partitionOf } from './partitions.ts';
 
-/** What a live follower gets: a message, or word that some may have been missed while the connection was lost. */
-export type Live = StoredMessage | 'interrupted';
+/** Word that messages are left out: so many that were not read in time, or, where none is said, an unknown number. */
+export type Missed = { missed: number | undefined };
 
-/** Messages that wait to be read by one follower. A slower one starts again from the journal. */
+/** What a live follower gets. */
+export type Live = StoredMessage | Missed;
+
+/** What is followed; what is left out: any. */
+export type Followed = { aggregate?: string; key?: string; matches?: (message: StoredMessage) => boolean };
+
+/** Messages that wait to be read by one follower. A slower one is told how many it has missed. */
 const MAX_WAITING = 1_000;
 
 /**
- * Follows everything that is stored about a key, in every journal, from now on. Reads what each journal republishes
- * after it stored a message: on the journal's own subjects a subscriber also sees what the stream refused.
+ * Follows what is stored in every journal, from now on. Reads what each journal republishes after it stored a message: on
+ * the journal's own subjects a subscriber also sees what the stream refused. What has no headers that can be read is
+ * passed over: it is no event.
  */
 export class LiveEvents implements AsyncIterable<Live> {
   readonly #waiting: Live[] = [];
@@ -18,22 +26,23 @@ export class LiveEvents implements AsyncIterable<Live> {
   #wake: () => void = () => {};
   #closed = false;
 
-  constructor(broker: Broker, key: string, signal: AbortSignal) {
-    const subject = `live.*.event.${partitionOf(key)}.*.${key}`;
-    const subscription = broker.connection.subscribe(subject, {
+  constructor(broker: Broker, { aggregate = '*', key, matches = () => true }: Followed, signal: AbortSignal) {
+    const place = key === undefined ? `*.${aggregate}.*` : `${partitionOf(key)}.${aggregate}.${key}`;
+    const subscription = broker.connection.subscribe(`live.*.event.${place}`, {
       callback: (error, message) => {
-        if (error !== null || message.headers === undefined) return;
-        const { headers, data } = message;
-        this.#push({
-          subject: headers.get('Nats-Subject'),
-          stream: headers.get('Nats-Stream'),
-          sequence: Number(headers.get('Nats-Sequence')),
+        const headers = error === null ? headersOfCore(message) : undefined;
+        if (headers === undefined) return;
+        const stored = {
+          subject: headers.last('Nats-Subject'),
+          stream: headers.last('Nats-Stream'),
+          sequence: Number(headers.last('Nats-Sequence')),
           headers,
-          data,
-        });
+          data: message.data,
+        };
+        if (matches(stored)) this.#push(stored);
       },
     });
-    const forget = broker.onReconnect(() => this.#push('interrupted'));
+    const forget = broker.onReconnect(() => this.#push({ missed: undefined }));
     this.#close = () => {
       this.#closed = true;
       forget();
@@ -45,7 +54,10 @@ export class LiveEvents implements AsyncIterable<Live> {
   }
 
   #push(live: Live): void {
-    if (this.#waiting.length >= MAX_WAITING) this.#waiting.splice(0, MAX_WAITING, 'interrupted');
+    if (this.#waiting.length >= MAX_WAITING) {
+      const left = this.#waiting.splice(0).map((each) => ('missed' in each ? each.missed : 1));
+      this.#waiting.push({ missed: left.some((each) => each === undefined) ? undefined : sum(left) });
+    }
     this.#waiting.push(live);
     this.#wake();
   }
@@ -64,4 +76,8 @@ export class LiveEvents implements AsyncIterable<Live> {
       this.#close();
     }
   }
+}
+
+function sum(counts: readonly (number | undefined)[]): number {
+  return counts.reduce<number>((total, count = 0) => total + count, 0);
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { expect, test } from 'vitest';
+import { publishRaw } from '#kit/testing/raw.ts';
 import { ownConnection } from '#kit/testing/reacting.ts';
 import { sharedNatsUrl } from '#kit/testing/servers.ts';
 import { messagesBetween, sequenceAt } from './stream-window.ts';
@@ -51,7 +50,7 @@ test('those of one subject are read, whatever lies between them, and none that i
 test('a message whose headers nobody can read is read too, and does not end the connection', async () => {
   const { broker, stream, publish, read } = await openStream();
   await publish('a', 2);
-  await publishRaw(`${stream}.a`, 'NATS/1.0\r\nce-id: a\nb\r\n\r\n');
+  await publishRaw(sharedNatsUrl(), `${stream}.a`, 'NATS/1.0\r\nce-id: a\nb\r\n\r\n');
   await expect.poll(() => read(3, 3)).toEqual([3]);
   await publish('a', 2);
 
@@ -62,7 +61,7 @@ test('a message whose headers nobody can read is read too, and does not end the 
 
 test('a message that says it stands elsewhere is read where it stands', async () => {
   const { stream, publish, read } = await openStream();
-  await publishRaw(`${stream}.a`, 'NATS/1.0\r\nNats-Sequence: 70\r\n\r\n');
+  await publishRaw(sharedNatsUrl(), `${stream}.a`, 'NATS/1.0\r\nNats-Sequence: 70\r\n\r\n');
   await expect.poll(() => read(1, 1)).toEqual([1]);
   await publish('a', 2);
 
@@ -77,13 +76,3 @@ test('what was stored since a time begins with its first message', async () => {
   expect(await sequenceAt(broker, stream, new Date(0))).toBe(1);
   expect(await sequenceAt(broker, stream, new Date(time.getTime() + 1))).toBeUndefined();
 });
-
-/** Nobody who uses the client can write this; others can. */
-async function publishRaw(subject: string, head: string): Promise<void> {
-  const { hostname, port } = new URL(sharedNatsUrl());
-  const socket = connect(Number(port), hostname);
-  await once(socket, 'data');
-  socket.write('CONNECT {"headers":true,"verbose":false}\r\n');
-  socket.end(`HPUB ${subject} ${head.length} ${head.length + 2}\r\n${head}hi\r\nPING\r\n`);
-  await once(socket, 'close');
-}

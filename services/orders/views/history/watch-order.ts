@@ -36,7 +36,7 @@ export async function* watchOrder(
   maySee: (customerId: string) => boolean,
   signal: AbortSignal,
 ): AsyncGenerator<PastEvent> {
-  const live = new LiveEvents(broker, orderId, signal);
+  const live = new LiveEvents(broker, { key: orderId }, signal);
   const seen = new Set<string>();
   const versions = new Map<string, number>();
   const unseen = (events: readonly PastEvent[]) => events.filter(({ id }) => !seen.has(id));
@@ -48,7 +48,7 @@ export async function* watchOrder(
   };
   for (const event of await historySoFar(broker, history, orderId, maySee, signal)) yield remember(event);
   for await (const message of live) {
-    const event = message === 'interrupted' ? undefined : await liveEvent(message, personalData);
+    const event = 'missed' in message ? undefined : await liveEvent(message, personalData);
     if (event !== undefined && seen.has(event.id)) continue;
     const known = event === undefined ? 0 : (versions.get(aggregateOf(event)) ?? 0);
     if (event !== undefined && event.version === known + 1) {
