@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { atTheEnd, ownNats } from '#kit/testing/servers.ts';
 import { fetchClient } from './interop/fetch-client.ts';
 import { orderRequest } from './interop/order-client.ts';
@@ -13,10 +14,9 @@ const [alice, bob] = [await bearer('alice'), await bearer('bob')];
 
 /** As an operator does: `npm run causeway -- erase-customer ...`. */
 async function erase(words: string[], environment: Record<string, string> = {}) {
-  const { PATH = '', HOME = '' } = process.env;
   return promisify(execFile)(process.execPath, ['gateway/cli/main.ts', 'erase-customer', ...words], {
     cwd: new URL('..', import.meta.url),
-    env: { PATH, HOME, NATS_URL: nats.url, ...environment },
+    env: { ...programEnvironment(), NATS_URL: nats.url, ...environment },
   }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     ({ code, stdout, stderr }) => ({ code, stdout, stderr }),

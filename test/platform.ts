@@ -6,6 +6,7 @@ import type { Caller } from '#kit/rpc/call.ts';
 import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
 import { readSettings } from '#kit/settings.ts';
 import { type Logger, silent } from '#kit/telemetry/logging.ts';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { atTheEnd, type OwnServer, ownDirectory, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { allSettings, startPlatform } from '../gateway/platform.ts';
 import { type ServiceName, services } from '../gateway/services.ts';
@@ -97,8 +98,8 @@ export async function platformProcess(
   atTheEnd(() => end('SIGKILL'));
   const data = await ownDirectory();
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
-  const { PATH = '', HOME = '', TMPDIR, XDG_CACHE_HOME } = process.env;
-  const inherited = Object.entries({ PATH, HOME, TMPDIR, XDG_CACHE_HOME, CI: 'true' });
+  const { TMPDIR, XDG_CACHE_HOME } = process.env;
+  const inherited = Object.entries({ ...programEnvironment(), TMPDIR, XDG_CACHE_HOME, CI: 'true' });
   const environment = {
     ...Object.fromEntries(inherited.filter(([, value]) => value !== undefined)),
     CAUSEWAY_DATA: data,

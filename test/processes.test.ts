@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { freePort } from '#kit/local/free-port.ts';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { atTheEnd, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { fetchClient } from './interop/fetch-client.ts';
 import { grpcJsClient } from './interop/grpc-js-client.ts';
@@ -57,7 +58,6 @@ async function part(program: string, prefix: string, settings: Record<string, st
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const http = `http://127.0.0.1:${httpPort}`;
   const ports = { [`${prefix}_GRPC_PORT`]: String(grpcPort), [`${prefix}_HTTP_PORT`]: String(httpPort) };
-  const { PATH } = process.env;
   let child: ChildProcess | undefined;
   let printed = '';
   return {
@@ -78,7 +78,7 @@ async function part(program: string, prefix: string, settings: Record<string, st
       printed = '';
       const started = spawn(process.execPath, [program], {
         cwd: new URL('..', import.meta.url),
-        env: { PATH, LOG_LEVEL: 'debug', ...ports, ...settings },
+        env: { ...programEnvironment(), LOG_LEVEL: 'debug', ...ports, ...settings },
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child = started;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { vi } from 'vitest';
 import { freePort } from '#kit/local/free-port.ts';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { atTheEnd, type OwnServer, ownMongodb, ownNats } from '#kit/testing/servers.ts';
 import { type ServiceName, services } from '../../gateway/services.ts';
 import { addressKey, gatewaySettings } from '../../gateway/settings.ts';
@@ -71,10 +72,9 @@ function member(name: string, program: string, httpPort: number, settings: Recor
       if (child !== undefined) await once(child, 'exit');
     },
     start: async () => {
-      const { PATH } = process.env;
       const started = spawn(process.execPath, [program], {
         cwd: new URL('../..', import.meta.url),
-        env: { PATH, ...settings },
+        env: { ...programEnvironment(), ...settings },
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child = started;

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { freePort } from '#kit/local/free-port.ts';
 import { DEVELOPMENT_KEY } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { atTheEnd, openTestParts, ownDirectory, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { allSettings, checkSettings } from '../../gateway/platform.ts';
 import { platformProcess } from '../platform.ts';
@@ -131,12 +132,10 @@ function expectNoStack(stderr: string): void {
 
 /** Starts the program as an operator does, and waits until it has ended. */
 async function started(environment: Record<string, string>, words: string[] = [], program = 'gateway/start.ts') {
-  const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [program, ...words], {
     cwd: new URL('../..', import.meta.url),
     env: {
-      PATH,
-      HOME,
+      ...programEnvironment(),
       CI: 'true',
       LOG_LEVEL: 'error',
       CAUSEWAY_DATA: await ownDirectory(),

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { atTheEnd, ownDirectory } from '#kit/testing/servers.ts';
 import { fetchClient } from '../interop/fetch-client.ts';
 import { orderRequest, refusal } from '../interop/order-client.ts';
@@ -34,7 +35,13 @@ test('--fresh takes nothing from a platform that runs, and throws away what one 
 async function startFresh(directory: string): Promise<{ status: number; said: string }> {
   const child = spawn(process.execPath, ['gateway/start.ts', '--fresh'], {
     cwd: new URL('../..', import.meta.url),
-    env: { PATH: '', CAUSEWAY_DATA: directory, GATEWAY_GRPC_PORT: '0', GATEWAY_HTTP_PORT: '0' },
+    env: {
+      ...programEnvironment(),
+      PATH: '',
+      CAUSEWAY_DATA: directory,
+      GATEWAY_GRPC_PORT: '0',
+      GATEWAY_HTTP_PORT: '0',
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   atTheEnd(async () => void child.kill('SIGKILL'));

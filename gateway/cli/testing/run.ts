@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'vitest';
+import { programEnvironment } from '#kit/testing/program-environment.ts';
 
 /** Runs a program as an operator does. An error is said without a stack. */
 export async function run(program: string, words: readonly string[], environment: Record<string, string> = {}) {
-  const { PATH = '', HOME = '' } = process.env;
   const child = spawn(program, words, {
     cwd: new URL('../../..', import.meta.url),
-    env: { PATH, HOME, ...environment },
+    env: { ...programEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
