@@ -12,6 +12,7 @@ import {
 } from './service-descriptions.ts';
 import { observeDeadLetters } from './telemetry/journal-metrics.ts';
 import type { Logger } from './telemetry/logging.ts';
+import { type Administered, answerAboutViews } from './view-requests.ts';
 
 /** What a service does partition by partition: a view's Projection, a reaction's KeyedConsumer. */
 export type PartitionedWork = {
@@ -24,6 +25,8 @@ export type PartitionedWork = {
   health(): Health;
   /** What it listens to; undefined: to no journal. */
   describe(): ConsumerDescription | undefined;
+  /** Of a view: what operators may do to it. */
+  readonly administration?: Administered;
   /** Messages that failed and are tried again. */
   retrying?(): Retry[];
 };
@@ -89,7 +92,16 @@ export class OwnedWork {
   async start(health: () => Promise<Health> = this.#health): Promise<void> {
     this.#health = health;
     const { service, broker, logger } = this.#parts;
-    this.#endObserving = observeDeadLetters(broker, service, logger);
+    const endObserving = observeDeadLetters(broker, service, logger);
+    const endAnswering = answerAboutViews(
+      broker,
+      service,
+      this.#work.flatMap(({ administration }) => administration ?? []),
+    );
+    this.#endObserving = () => {
+      endObserving();
+      endAnswering();
+    };
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#joining = this.#join(resolve);
     await promise;

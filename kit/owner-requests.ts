@@ -1,8 +1,8 @@
-import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
+import type { Msg } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
 import { isRow, type Row } from './dead-letters.ts';
-import { CallError, type Code, UnavailableError } from './errors.ts';
-import { isOutage } from './outages.ts';
+import { CallError } from './errors.ts';
+import { answerRequests, askFor } from './requests.ts';
 
 /** What the owner of a partition is asked to do with the letters of a key. */
 export type OwnerRequest = { key: string /** Sequence that the first letter must have. */; first?: number } & (
@@ -15,15 +15,8 @@ export type Replayed = { handled: number; remaining: number; error: string };
 
 export type OwnerAnswer = Replayed | { discarded: number };
 
-type Reply = { isAtWork: true } | { answer: OwnerAnswer } | { refusal: { code: Code; message: string } };
-
-/** How often who asked is told that there will be an answer. */
-const SIGN_OF_LIFE_MS = 1_000;
-const SILENCE_MS = 5_000;
 /** Requests that one owner of one partition has at hand. */
 const MAX_REQUESTS = 64;
-/** The status of a message by which the broker says that nobody listens. */
-const NO_RESPONDERS = 503;
 
 function subjectFor({ consumer, partition }: Pick<Row, 'consumer' | 'partition'>): string {
   return `owner.${consumer}.${partition}`;
@@ -39,38 +32,13 @@ export function answerAsOwner(
   of: Pick<Row, 'consumer' | 'partition'>,
   answer: (request: OwnerRequest) => Promise<OwnerAnswer>,
 ): () => void {
-  let atHand = 0;
-  const respond = (message: Msg, reply: Reply) => {
-    // Without a connection nobody would hear it, and who asked is told by the silence.
-    if (broker.connected()) message.respond(JSON.stringify(reply));
-  };
-  const handle = async (message: Msg) => {
-    if (atHand >= MAX_REQUESTS) {
-      respond(message, { refusal: { code: 'UNAVAILABLE', message: 'the owner of the partition has too much to do' } });
-      return;
-    }
-    atHand++;
-    const isAtWork = () => respond(message, { isAtWork: true });
-    isAtWork();
-    const signs = setInterval(isAtWork, SIGN_OF_LIFE_MS);
-    try {
-      respond(message, { answer: await answer(requestFrom(message, of)) });
-    } catch (error) {
-      respond(message, { refusal: refusalOf(error) });
-    } finally {
-      clearInterval(signs);
-      atHand--;
-    }
-  };
-  const subscription: Subscription = broker.connection.subscribe(subjectFor(of), {
+  return answerRequests(broker, subjectFor(of), {
     queue: 'owner',
-    callback: (error, message) => {
-      if (error === null) void handle(message);
-    },
+    most: MAX_REQUESTS,
+    busy: 'the owner of the partition has too much to do',
+    read: (message) => requestFrom(message, of),
+    answer,
   });
-  return () => {
-    if (!subscription.isClosed()) subscription.unsubscribe();
-  };
 }
 
 /** @throws CallError INVALID_ARGUMENT: anybody may send anything to a subject. */
@@ -86,12 +54,6 @@ function requestFrom(message: Msg, of: Pick<Row, 'consumer' | 'partition'>): Own
   throw new CallError('INVALID_ARGUMENT', 'no request to the owner of a partition');
 }
 
-function refusalOf(error: unknown): { code: Code; message: string } {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof CallError) return { code: error.code, message };
-  return { code: isOutage(error) ? 'UNAVAILABLE' : 'INTERNAL', message };
-}
-
 /**
  * Asks the owner of a partition, and waits for the answer as long as the owner gives signs of life.
  * @throws UnavailableError where nobody owns the partition, or the owner does not answer.
@@ -103,34 +65,9 @@ export function askOwner<Answer extends OwnerAnswer>(
   request: OwnerRequest,
   signal?: AbortSignal,
 ): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const end = (settle: () => void) => {
-      clearTimeout(silence);
-      signal?.removeEventListener('abort', cancelled);
-      if (!subscription.isClosed()) subscription.unsubscribe();
-      settle();
-    };
-    const cancelled = () => end(() => reject(new CallError('CANCELLED', 'it is not waited for any more')));
-    const fail = (message: string) => end(() => reject(new UnavailableError(message)));
-    const inbox = createInbox();
-    const subscription = broker.connection.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error !== null) return fail(error.message);
-        if (message.headers?.code === NO_RESPONDERS) return fail('nobody owns the partition now');
-        silence.refresh();
-        const reply = message.json<Reply>();
-        if ('answer' in reply) end(() => resolve(reply.answer as Answer));
-        if ('refusal' in reply) end(() => reject(errorOf(reply.refusal)));
-      },
-    });
-    const silence = setTimeout(() => fail('the owner of the partition does not answer'), SILENCE_MS);
-    signal?.addEventListener('abort', cancelled, { once: true });
-    if (signal?.aborted) return cancelled();
-    if (!broker.connected()) return fail('the broker is away');
-    broker.connection.publish(subjectFor(of), JSON.stringify(request), { reply: inbox });
+  return askFor<Answer>(broker, subjectFor(of), request, {
+    signal,
+    nobody: 'nobody owns the partition now',
+    silent: 'the owner of the partition does not answer',
   });
-}
-
-function errorOf({ code, message }: { code: Code; message: string }): Error {
-  return code === 'UNAVAILABLE' ? new UnavailableError(message) : new CallError(code, message);
 }

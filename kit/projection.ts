@@ -10,6 +10,7 @@ import { ViewBuilds, type ViewBuildsParts, type ViewTimes } from './view-builds.
 import { streamsOf } from './view-heads.ts';
 import { readerBy, type ViewReader } from './view-reader.ts';
 import { LEASE_MS, type ViewRegister } from './view-register.ts';
+import { type Administered, ViewAdministration } from './view-requests.ts';
 import { requireSettled, ViewSwitch } from './view-switch.ts';
 
 const defaults: ViewTimes = { watchMs: 1_000, leaseMs: LEASE_MS };
@@ -31,8 +32,10 @@ export class Projection<Document extends object> {
   /** `<service>-<view>_v<version>`: what its consumers, dead letters and telemetry call it, and begin with. */
   readonly name: string;
   readonly view: View<Document>;
-  readonly builds: ViewBuilds<Document>;
-  readonly switch: ViewSwitch<Document>;
+  /** What operators may do to it. */
+  readonly administration: Administered;
+  readonly #builds: ViewBuilds<Document>;
+  readonly #switch: ViewSwitch<Document>;
   readonly #streams: Set<string>;
 
   constructor(view: View<Document>, parts: ProjectionParts, times: Partial<ViewTimes> = {}) {
@@ -40,8 +43,9 @@ export class Projection<Document extends object> {
     this.view = view;
     this.#streams = new Set(streamsOf(view));
     const all = { ...defaults, ...times };
-    this.builds = new ViewBuilds(view, parts, all, (register, signal) => this.switch.keepUp(register, signal));
-    this.switch = new ViewSwitch(this.builds);
+    this.#builds = new ViewBuilds(view, parts, all, (register, signal) => this.#switch.keepUp(register, signal));
+    this.#switch = new ViewSwitch(this.#builds);
+    this.administration = new ViewAdministration(this.#builds, this.#switch);
   }
 
   /**
@@ -49,7 +53,7 @@ export class Projection<Document extends object> {
    * that are given up have finished the batch they had at work.
    */
   async own(partitions: readonly number[]): Promise<void> {
-    await this.builds.own(partitions);
+    await this.#builds.own(partitions);
   }
 
   /** Finishes the batches at work, then stops. */
@@ -62,15 +66,15 @@ export class Projection<Document extends object> {
   }
 
   health(): Health {
-    const reasons = this.builds.problems().map((problem) => `view ${this.view.name}: ${problem}`);
+    const reasons = this.#builds.problems().map((problem) => `view ${this.view.name}: ${problem}`);
     return { ready: reasons.length === 0, reasons };
   }
 
   /** How far each partition of each journal has come into what readers see; of those that this process owns. */
   positions(): { stream: string; partition: number; sequence: number }[] {
-    const { active, building } = this.builds.known.latest ?? {};
+    const { active, building } = this.#builds.known.latest ?? {};
     const shown = active ?? building;
-    return shown ? this.builds.at(shown.build).positions() : [];
+    return shown ? this.#builds.at(shown.build).positions() : [];
   }
 
   /**
@@ -99,14 +103,14 @@ export class Projection<Document extends object> {
 
   async #shown(positions: readonly Position[], signal: AbortSignal): Promise<Shown<Document>> {
     const { active, settled, switches } = await this.#readable(signal);
-    const build = this.builds.at(active.build);
-    if (!settled) requireSettled(await this.switch.settled(switches, signal), this);
+    const build = this.#builds.at(active.build);
+    if (!settled) requireSettled(await this.#switch.settled(switches, signal), this);
     if (positions.length > 0) await build.reached(positions, signal);
     return { build, switches };
   }
 
   async #isStill({ build, switches }: Shown<Document>): Promise<boolean> {
-    const { known } = this.builds;
+    const { known } = this.#builds;
     const now = known.trusted ?? (await known.fresh());
     return now.switches === switches && now.active?.build === build.build;
   }
@@ -114,15 +118,15 @@ export class Projection<Document extends object> {
   /** The register, once there is something to read. */
   async #readable(signal: AbortSignal) {
     for (let look = 0; ; look++) {
-      const register = await this.builds.known.current();
+      const register = await this.#builds.known.current();
       const { active } = register;
       if (active !== null) return { ...register, active };
       if (look === FIRST_LOOKS || signal.aborted) throw this.#isBeingBuilt(register);
-      await this.builds.looked();
+      await this.#builds.looked();
     }
   }
 
   #isBeingBuilt(register: ViewRegister): UnavailableError {
-    return new UnavailableError(`view ${this.view.name} ${this.builds.progressWords(register)}`);
+    return new UnavailableError(`view ${this.view.name} ${this.#builds.progressWords(register)}`);
   }
 }

@@ -18,19 +18,19 @@ export function streamsOf({ sources }: Sources): string[] {
  * @throws UnavailableError where the broker is away.
  */
 export async function headsOf(broker: Broker, { sources }: Sources): Promise<Head[]> {
-  const lasts = sources.flatMap(({ journal, aggregate }) =>
-    allPartitions.map(async (partition) => {
-      const query = { last_by_subj: `${journal.service}.event.${partition}.${aggregate}.*` };
-      const message = await broker.manager.streams.getMessage(journal.stream, query);
-      return { stream: journal.stream, partition, sequence: message?.seq ?? 0 };
-    }),
+  const headOf = async ({ journal: { service, stream }, aggregate }: EventSource, partition: number) => {
+    const query = { last_by_subj: `${service}.event.${partition}.${aggregate}.*` };
+    const message = await broker.manager.streams.getMessage(stream, query);
+    return { stream, partition, sequence: message?.seq ?? 0 };
+  };
+  return answered(broker, () =>
+    Promise.all(sources.flatMap((source) => allPartitions.map((partition) => headOf(source, partition)))),
   );
-  return answered(broker, () => Promise.all(lasts));
 }
 
 /** How many messages the journals hold for a view. @throws UnavailableError where the broker is away. */
 export async function countMessages(broker: Broker, view: Sources): Promise<number> {
-  const counts = streamsOf(view).map(async (stream) => {
+  const countIn = async (stream: string) => {
     const { consumers } = broker.manager;
     // The server counts what a consumer has before it, and nothing else does.
     const info = await consumers.add(stream, {
@@ -41,8 +41,9 @@ export async function countMessages(broker: Broker, view: Sources): Promise<numb
     });
     await consumers.delete(stream, info.name);
     return info.num_pending;
-  });
-  return answered(broker, async () => (await Promise.all(counts)).reduce((sum, count) => sum + count, 0));
+  };
+  const counts = await answered(broker, () => Promise.all(streamsOf(view).map(countIn)));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /**
@@ -50,11 +51,11 @@ export async function countMessages(broker: Broker, view: Sources): Promise<numb
  * @param consumer their name without the partition.
  */
 export async function messagesLeft(broker: Broker, view: Sources, consumer: string): Promise<number | undefined> {
-  const infos = streamsOf(view).flatMap((stream) =>
-    allPartitions.map((partition) => broker.manager.consumers.info(stream, `${consumer}-${partition}`)),
-  );
+  const { consumers } = broker.manager;
+  const infosIn = (stream: string) =>
+    allPartitions.map((partition) => consumers.info(stream, `${consumer}-${partition}`));
   try {
-    const found = await answered(broker, () => Promise.all(infos));
+    const found = await answered(broker, () => Promise.all(streamsOf(view).flatMap(infosIn)));
     return found.reduce((sum, info) => sum + leftOf(info), 0);
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound) return undefined;

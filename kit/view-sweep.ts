@@ -27,10 +27,11 @@ export async function sweepBuild<Document extends object>(
       allPartitions.map((partition) => consumers.delete(stream, `${consumer}-${partition}`).catch(unlessMissing)),
     ),
   );
+  await streams.purge(DEAD_LETTERS, { filter: `dead.${consumer}.>` }).catch(unlessMissing);
+  // Last: as long as it is there, somebody sees that something is left.
   await db.dropCollection(collection).catch((error) => {
     if (!(error instanceof MongoServerError) || error.code !== NAMESPACE_NOT_FOUND) throw error;
   });
-  await streams.purge(DEAD_LETTERS, { filter: `dead.${consumer}.>` }).catch(unlessMissing);
 }
 
 function unlessMissing(error: unknown): void {

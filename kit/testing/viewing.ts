@@ -49,11 +49,15 @@ export function projectionOf(
     view = accountsView(bank),
     broker = bank.broker,
     watchMs = 200,
-  }: { view?: AccountView; broker?: Broker; watchMs?: number } = {},
+    leaseMs,
+  }: { view?: AccountView; broker?: Broker; watchMs?: number; leaseMs?: number } = {},
 ): Projection<AccountDocument> {
   const personalData = { find: async () => undefined };
   const parts = { service: bank.service, broker, db, personalData, logger: silent };
-  const projection = new Projection<AccountDocument>(view, parts, { watchMs });
+  const projection = new Projection<AccountDocument>(view, parts, {
+    watchMs,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+  });
   onTestFinished(() => projection.stop());
   return projection;
 }
