@@ -9,6 +9,8 @@ import { callLimit } from '#kit/rpc/limit.ts';
 import { Pipeline } from '#kit/rpc/pipeline.ts';
 import type { Logger } from '#kit/telemetry/logging.ts';
 import type { Telemetry } from '#kit/telemetry/setup.ts';
+import { ConsoleFiles } from './console-files.ts';
+import { CONSOLE_DIST } from './console-sources.ts';
 import { eventRegistry } from './services.ts';
 import { type GatewaySettings, tlsFiles } from './settings.ts';
 
@@ -26,6 +28,8 @@ export type GatewayParts = {
   health(): Promise<Health>;
   logger: Logger;
   telemetry: Pick<Telemetry, 'serveMetrics'>;
+  /** Why the console's page may not be there: nothing but the page needs it. */
+  whyNoConsole?: (() => string) | undefined;
 };
 
 /**
@@ -33,7 +37,7 @@ export type GatewayParts = {
  * same way: token, rate limit, deadline, then the service that owns the method.
  */
 export async function startGateway(
-  { doors, health, logger, telemetry }: GatewayParts,
+  { doors, health, logger, telemetry, whyNoConsole }: GatewayParts,
   settings: GatewaySettings & PlatformSettings,
   started: Started,
 ): Promise<{ grpcPort: number; httpPort: number }> {
@@ -53,10 +57,12 @@ export async function startGateway(
     maxCallsPerConnection: MAX_CALLS_PER_CONNECTION,
   });
   started.add('the gRPC door', grpc.stop);
+  const page = new ConsoleFiles(CONSOLE_DIST, { traceUrl: settings.traceUrl, whyAbsent: whyNoConsole });
   const http = await startHttpServer(doors, pipeline, {
     ...common,
     port: settings.httpPort,
     serveMetrics: telemetry.serveMetrics,
+    serveOther: (request, response) => page.serve(request, response),
     logger,
   });
   // Both at once: what they wait for, one after the other, could take longer than a stop may.

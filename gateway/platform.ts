@@ -68,6 +68,7 @@ export async function startPlatform(
   telemetry: Pick<Telemetry, 'serveMetrics'>,
   started: Started,
   log: (name: string, level: LogLevel) => Logger = createLogger,
+  whyNoConsole?: () => string,
 ): Promise<{ grpcPort: number; httpPort: number }> {
   const backends: Backend[] = [];
   for (const name of Object.keys(compositions) as ServiceName[]) {
@@ -82,7 +83,7 @@ export async function startPlatform(
   const logger = log('gateway', settings.logLevel);
   const health = () => healthOfNeeded(backends);
   const doors = backends.flatMap((backend) => backend.doors);
-  const ports = await startGateway({ doors, health, logger, telemetry }, settings, started);
+  const ports = await startGateway({ doors, health, logger, telemetry, whyNoConsole }, settings, started);
   const { ready, reasons } = await becomesReady(health);
   if (!ready) logger.warn({ reasons }, 'started, and not ready yet');
   return ports;

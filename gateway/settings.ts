@@ -1,6 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { file, integer, port, type Setting, SettingsError, type SettingValues, text, url } from '#kit/settings.ts';
+import {
+  file,
+  integer,
+  port,
+  type Setting,
+  SettingsError,
+  type SettingValues,
+  text,
+  url,
+  urlWith,
+} from '#kit/settings.ts';
 import { type ServiceName, services } from './services.ts';
 
 /** The setting that says where a service runs, where it does so by itself. */
@@ -20,12 +30,21 @@ const addresses = Object.fromEntries(
 export const gatewaySettings = {
   host: text('GATEWAY_HOST', '127.0.0.1', 'address that the gateway listens on; `0.0.0.0`: every one'),
   grpcPort: port('GATEWAY_GRPC_PORT', 9090, 'gRPC over h2c, or over TLS with a certificate'),
-  httpPort: port('GATEWAY_HTTP_PORT', 8080, 'Connect, gRPC-Web and JSON; `/healthz`, `/readyz`, `/metrics`'),
+  httpPort: port(
+    'GATEWAY_HTTP_PORT',
+    8080,
+    'the console, Connect, gRPC-Web and JSON; `/healthz`, `/readyz`, `/metrics`, `/asyncapi.json`',
+  ),
   tlsCertificate: file('GATEWAY_TLS_CERT', 'certificate chain for both ports, PEM'),
   tlsKey: file('GATEWAY_TLS_KEY', 'key of the certificate, PEM'),
   rateLimit: integer('RATE_LIMIT', 200, 'calls per second and caller, bursts of twice that; `0`: none', {
     max: 1_000_000,
   }),
+  traceUrl: urlWith(
+    '{trace_id}',
+    'TRACE_URL',
+    'where the console finds a trace: `http://localhost:16686/trace/{trace_id}`',
+  ),
   ...addresses,
 };
 

@@ -16,10 +16,20 @@ test('with the development key two calls are printed, with a token that is good'
 
   expect(text).toContain('http://127.0.0.1:8080/causeway.orders.v1.OrderService/PlaceOrder');
   expect(text).toContain('http://127.0.0.1:9090/causeway.orders.v1.OrderService/GetOrder');
-  const [token = ''] = TOKEN.exec(text) ?? [];
-  expect(await new Identity({ secret: DEVELOPMENT_KEY }).authenticate(`Bearer ${token}`)).toEqual({
+  const [token] = /Bearer \S+(?=')/.exec(text) ?? [];
+  expect(await new Identity({ secret: DEVELOPMENT_KEY }).authenticate(token)).toEqual({
     subject: 'alice',
     role: 'customer',
+  });
+});
+
+test("with the development key the console's address signs an operator in", async () => {
+  const text = await said({});
+
+  const [, token] = /^console {3}http:\/\/127\.0\.0\.1:8080\/#token=(\S+)$/m.exec(text) ?? [];
+  expect(await new Identity({ secret: DEVELOPMENT_KEY }).authenticate(`Bearer ${token}`)).toEqual({
+    subject: 'operator',
+    role: 'operator',
   });
 });
 
@@ -29,6 +39,7 @@ test("with a secret of one's own no token is printed, but how to make one", asyn
   expect(text).toContain('Causeway is ready');
   expect(text).not.toMatch(TOKEN);
   expect(text).toContain('npm run -s causeway -- token');
+  expect(text).toMatch(/^console {3}http:\/\/127\.0\.0\.1:8080\/$/m);
 });
 
 test("with somebody else's keys it is said where tokens come from", async () => {

@@ -4,6 +4,7 @@ import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
 import type { GatewaySettings } from './settings.ts';
 
 const CUSTOMER = 'alice';
+const OPERATOR = 'operator';
 const TOKEN_LIFE = '30d';
 
 /** What `npm start` says when it is ready: the addresses, and with the development key two calls to paste. */
@@ -21,11 +22,13 @@ export async function welcome(
   ];
   const { secret, ...origin } = identitySettings(settings);
   if (secret !== DEVELOPMENT_KEY)
-    return `${[...lines, '', `Causeway is ready. ${tokensFrom(secret)}`, ''].join('\n')}\n`;
+    return `${[...lines, `console   ${http}/`, '', `Causeway is ready. ${tokensFrom(secret)}`, ''].join('\n')}\n`;
   const token = await signToken({ subject: CUSTOMER, role: 'customer' }, secret, TOKEN_LIFE, origin);
+  const operatorToken = await signToken({ subject: OPERATOR, role: 'operator' }, secret, TOKEN_LIFE, origin);
   const orderId = randomUUID();
   return `${[
     ...lines,
+    `console   ${http}/#token=${operatorToken}`,
     'tokens    checked with the development key, which everybody knows: for trying things only',
     '',
     `Causeway is ready. Place an order as ${CUSTOMER}, over HTTP:`,

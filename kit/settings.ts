@@ -199,6 +199,15 @@ export function url(name: string, schemes: readonly string[], meaning: string, d
   });
 }
 
+/** An address with a place in it that something is put into, such as `https://example.org/trace/{trace_id}`. */
+export function urlWith(placeholder: string, name: string, meaning: string) {
+  const parse = (given: string) =>
+    check(/^https?:\/\//.test(given) && hasHost(given) && given.includes(placeholder), given);
+  return setting<string | undefined>(name, undefined, meaning, parse, {
+    expected: `an address that begins with http:// or https:// and holds ${placeholder}`,
+  });
+}
+
 /** Path of a file that exists. */
 export function file(name: string, meaning: string, defaultText = 'unset') {
   return setting<string | undefined>(name, undefined, meaning, (given) => check(existsSync(given), given), {

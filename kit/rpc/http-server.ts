@@ -25,6 +25,8 @@ import { readiness } from './readiness.ts';
 export type HttpServerOptions = GrpcServerOptions & {
   logger: Logger;
   serveMetrics(request: IncomingMessage, response: ServerResponse): void;
+  /** What else there is on this port: answers what it knows, and says whether it did. */
+  serveOther?(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
 };
 
 const DRAIN_MS = 5_000;
@@ -53,8 +55,12 @@ export async function startHttpServer(
       ...(options.registry === undefined ? {} : { registry: options.registry }),
     },
     requestGate: explainMalformed,
-    fallback: (request, response) =>
-      operate(request as IncomingMessage, response as ServerResponse, options.serveMetrics, ready),
+    fallback: (request, response) => {
+      operate(request as IncomingMessage, response as ServerResponse, options, ready).catch((error: unknown) => {
+        options.logger.error({ err: error, path: request.url }, 'a request was not answered');
+        response.destroy();
+      });
+    },
   });
   const answering = new Set<ServerResponse>();
   const listener = (request: IncomingMessage, response: ServerResponse) => {
@@ -158,7 +164,7 @@ function signalOf({ signal }: HandlerContext): AbortSignal {
 async function operate(
   request: IncomingMessage,
   response: ServerResponse,
-  serveMetrics: HttpServerOptions['serveMetrics'],
+  { serveMetrics, serveOther }: HttpServerOptions,
   readyNow: () => Promise<Health>,
 ): Promise<void> {
   const path = request.url?.split('?')[0];
@@ -168,6 +174,7 @@ async function operate(
     const { ready, reasons } = await readyNow();
     return answer(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', reasons });
   }
+  if (serveOther !== undefined && (await serveOther(request, response))) return;
   // As Connect's clients expect it: a method that there is not is UNIMPLEMENTED on every protocol.
   if (request.method === 'POST')
     return answer(response, 501, { code: 'unimplemented', message: `there is no ${path}` });
