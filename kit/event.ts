@@ -180,6 +180,11 @@ export function correlationOf({ headers: head }: StoredMessage): string {
   return fromHeader(head.get(Header.correlation));
 }
 
+/** Who caused an event, and by what, without reading it. */
+export function causeOf({ headers: head }: StoredMessage): { actor: string; causationId: string } {
+  return { actor: fromHeader(head.get(Header.actor)), causationId: fromHeader(head.get(Header.causation)) };
+}
+
 /** How many attempts the cause of an event took to be handled; 0: one, or that is not known. */
 export function attemptsOf({ headers: head }: StoredMessage): number {
   const attempts = Number(head.get(Header.attempts));
@@ -224,8 +229,7 @@ export function readEventAtBest(
     time,
     version,
     correlationId: correlationOf(message),
-    causationId: fromHeader(header(Header.causation)),
-    actor: fromHeader(header(Header.actor)),
+    ...causeOf(message),
     traceparent: header(Header.traceparent),
     tracestate: header(Header.tracestate),
     stream: message.stream,

@@ -6,8 +6,8 @@ import type { StoredMessage } from './event.ts';
 import { headersOr } from './journal.ts';
 import { headersOfCore } from './message-headers.ts';
 
-/** A message with the time at which the broker stored it: in one stream it never goes back. */
-export type TimedMessage = StoredMessage & { storedAt: Date };
+/** A message with when the broker stored it, in microseconds since 1970: in one stream that never goes back. */
+export type TimedMessage = StoredMessage & { storedAtMicros: number };
 
 /** Messages that are asked for at once, and how many bytes they may have together. */
 const AT_ONCE = 500;
@@ -70,7 +70,7 @@ async function oneBatch({ connection }: Broker, stream: string, query: Query): P
         stream,
         data: message.data,
         headers,
-        storedAt: new Date(headers.last('Nats-Time-Stamp')),
+        storedAtMicros: microsOf(headers.last('Nats-Time-Stamp')),
       });
     },
   });
@@ -95,6 +95,13 @@ async function nextOnLeader(broker: Broker, stream: string, seq: number, subject
 }
 
 function onLeader(stream: string, message: StoredMsg): TimedMessage {
-  const { subject, seq: sequence, data, time: storedAt } = message;
-  return { subject, sequence, stream, data, headers: headersOr(() => message.header), storedAt };
+  const { subject, seq: sequence, data, timestamp } = message;
+  const headers = headersOr(() => message.header);
+  return { subject, sequence, stream, data, headers, storedAtMicros: microsOf(timestamp) };
+}
+
+/** Dates end at milliseconds, in which a journal stores several messages. */
+function microsOf(timestamp: string): number {
+  const digits = /\.(\d+)/.exec(timestamp)?.[1] ?? '';
+  return Date.parse(timestamp) * 1_000 + Number(digits.slice(3, 6).padEnd(3, '0'));
 }

@@ -57,6 +57,7 @@ export async function operations(parts: ServiceParts): Promise<Service> {
           record: (actId) => actRecord(journal, actId, personalData),
           logger,
         }),
+        broker,
         clock,
       }),
     ],

@@ -1,6 +1,6 @@
 import { create, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
-import { type Any, AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type Any, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   type DeadLetter,
   type DeadLetterGroup,
@@ -13,7 +13,7 @@ import { CallError, invalid } from '#kit/errors.ts';
 import { correlationOf, Header } from '#kit/event.ts';
 import { personalFieldsOf } from '#kit/personal-data.ts';
 import type { Parked } from '../domain/act.ts';
-import { knownEvents } from './known-events.ts';
+import { knownData, knownEvents, shownHeaders } from './known-events.ts';
 
 /** No event is larger, and in base64 it has to fit into one message to the partition's owner. */
 const MAX_EDITED_BYTES = 64 * 1024;
@@ -53,12 +53,10 @@ export function deadLetterGroupMessage({ messages, oldestParkedAt, ...group }: L
 /** The same with what the message says, as far as its contract can read it. Nothing that is sealed is opened. */
 export function wholeDeadLetterMessage(letter: Letter): DeadLetter {
   const whole = deadLetterMessage(letter);
-  const data = dataOf(letter);
+  const data = knownData(letter.message);
   if (data !== undefined) whole.data = data;
   whole.raw = letter.message.data;
-  for (const name of letter.message.headers.keys()) {
-    if (name !== Header.state) whole.headers[name] = letter.message.headers.values(name).join(', ');
-  }
+  whole.headers = shownHeaders(letter.message);
   return whole;
 }
 
@@ -75,18 +73,6 @@ export function parkedMessage(letter: Letter): Parked {
 
 function eventTypeOf({ message }: Letter): string {
   return message.headers.get(Header.type);
-}
-
-function dataOf(letter: Letter): Any | undefined {
-  const type = knownEvents.getMessage(eventTypeOf(letter));
-  if (type === undefined) return undefined;
-  const value = letter.message.data;
-  try {
-    fromBinary(type, value);
-  } catch {
-    return undefined;
-  }
-  return create(AnySchema, { typeUrl: `type.googleapis.com/${type.typeName}`, value });
 }
 
 /**

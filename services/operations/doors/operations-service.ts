@@ -36,7 +36,7 @@ import {
 } from './dead-letter-messages.ts';
 import { discard } from './discard.ts';
 import { flowMethods } from './flow-methods.ts';
-import { logMethods } from './log-methods.ts';
+import { type LogParts, logMethods } from './log-methods.ts';
 import { projectionMethods } from './projection-methods.ts';
 import { type Edit, replay } from './replay.ts';
 
@@ -54,7 +54,7 @@ export type OperationsDoorParts = {
   letters: Letters;
   acts: Acts;
   clock(): Date;
-};
+} & LogParts;
 
 /** OperationsService: what operators look at and do. Nobody else may call any of it. */
 export function operationsDoor(parts: OperationsDoorParts): Door {
@@ -62,7 +62,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
 
   return door(OperationsService, {
     ...flowMethods(),
-    ...logMethods(),
+    ...logMethods(parts),
     ...catalogueMethods(),
     ...projectionMethods(),
 
