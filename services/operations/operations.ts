@@ -1,5 +1,10 @@
 import { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
 import { CommandHandler } from '#kit/decider.ts';
+import { installedConsumers } from '#kit/installation/consumers.ts';
+import { diagnose } from '#kit/installation/diagnosis.ts';
+import { type InstallationLook, lookAtInstallation } from '#kit/installation/look.ts';
+import { installedServices } from '#kit/installation/services.ts';
+import { installedStreams } from '#kit/installation/streams.ts';
 import { ensureJournals, Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
 import { OwnedWork } from '#kit/owned-work.ts';
@@ -14,7 +19,14 @@ import { parkedLetters } from './adapters/parked-letters.ts';
 import { resolutionAggregate } from './adapters/resolution-aggregate.ts';
 import { Acts, type Letters } from './doors/acts.ts';
 import { operationsDoor } from './doors/operations-service.ts';
+import { Overview } from './doors/overview.ts';
+import { latencies, openFulfilments } from './views/fulfilments/fulfilment-figures.ts';
 import { fulfilmentsView } from './views/fulfilments/fulfilments-view.ts';
+import { pulseOf } from './views/pulse/pulse-queries.ts';
+import { pulseView } from './views/pulse/pulse-view.ts';
+
+/** What a view does not answer in this time is left out of the overview. */
+const VIEW_WITHIN_MS = 2_000;
 
 /**
  * Operations: what operators look at and do. Each thing that they do is an event in its journal.
@@ -26,6 +38,7 @@ import { fulfilmentsView } from './views/fulfilments/fulfilments-view.ts';
  * | projection | made from |
  * | --- | --- |
  * | fulfilments | FULFILMENT; OPERATIONS, what operators decided |
+ * | pulse | ORDERS, FULFILMENT: how many orders came and went, by minute |
  */
 export async function operations(parts: ServiceParts): Promise<Service> {
   const { broker, personalData, clock, logger } = parts;
@@ -33,7 +46,18 @@ export async function operations(parts: ServiceParts): Promise<Service> {
   const acts = new CommandHandler(journal, actAggregate, personalData, clock);
   const resolutions = new CommandHandler(journal, resolutionAggregate, personalData, clock);
   const fulfilments = new Projection(fulfilmentsView, parts);
-  const work = new OwnedWork([fulfilments], [acts, resolutions], parts);
+  const pulse = new Projection(pulseView, parts);
+  const work = new OwnedWork([fulfilments, pulse], [acts, resolutions], parts);
+  const look = (earlier?: InstallationLook) => lookAtInstallation(broker, clock, earlier);
+  const soonest = () => AbortSignal.timeout(VIEW_WITHIN_MS);
+  const overview = new Overview({
+    look,
+    diagnose: (seen) => diagnose(broker, seen),
+    pulse: async (now) => pulseOf(await pulse.reached([], soonest()), now),
+    open: async (now) => openFulfilments(await fulfilments.reached([], soonest()), now),
+    latencies: async () => latencies(await fulfilments.reached([], soonest())),
+    clock,
+  });
   const desk = new DeadLetterDesk(broker);
   const letters: Letters = (row, from, limit) => parkedLetters(broker, row, from, limit);
 
@@ -50,6 +74,13 @@ export async function operations(parts: ServiceParts): Promise<Service> {
         noteRequest: (request) => acts.handle(request),
         desk,
         letters,
+        installation: {
+          services: () => installedServices(broker, clock),
+          streams: () => installedStreams(broker),
+          consumers: () => installedConsumers(broker),
+          diagnose: async () => diagnose(broker, await look()),
+        },
+        overview,
         acts: new Acts({
           desk,
           letters,
@@ -63,7 +94,7 @@ export async function operations(parts: ServiceParts): Promise<Service> {
     ],
     async start() {
       await journal.ensure();
-      await ensureJournals(broker, [journalOf('fulfilment')]);
+      await ensureJournals(broker, [journalOf('orders'), journalOf('fulfilment')]);
       endObserving = observeJournal(broker, journal.declaration, logger);
       await work.start(health);
     },

@@ -1,40 +1,63 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  DiagnoseResponseSchema,
+  ListConsumersResponseSchema,
+  ListServicesResponseSchema,
+  ListStreamsResponseSchema,
+} from '#gen/causeway/operations/v1/flow_pb.js';
 import type { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { CallError } from '#kit/errors.ts';
+import type { InstalledConsumer } from '#kit/installation/consumers.ts';
+import type { Finding } from '#kit/installation/finding.ts';
+import type { InstalledService } from '#kit/installation/services.ts';
+import type { InstalledStream } from '#kit/installation/streams.ts';
 import type { Implementation } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
+import { consumerMessage, findingMessage, serviceMessage, streamMessage } from './flow-messages.ts';
+import type { Overview } from './overview.ts';
 
 type FlowMethods = Pick<
   Implementation<typeof OperationsService>,
   'listServices' | 'listStreams' | 'listConsumers' | 'diagnose' | 'watchOverview'
 >;
 
+/** What is installed, and what is wrong with it. Each throws UnavailableError where the broker is away. */
+type Installation = {
+  services(): Promise<InstalledService[]>;
+  streams(): Promise<InstalledStream[]>;
+  consumers(): Promise<InstalledConsumer[]>;
+  /** The worst first. */
+  diagnose(): Promise<Finding[]>;
+};
+
+export type FlowParts = { installation: Installation; overview: Pick<Overview, 'watch'> };
+
 /** What the platform is doing now, and what is wrong with it. */
-export function flowMethods(): FlowMethods {
+export function flowMethods({ installation, overview }: FlowParts): FlowMethods {
   return {
     async listServices(_, call) {
       requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'listServices is not there yet');
+      return create(ListServicesResponseSchema, { services: (await installation.services()).map(serviceMessage) });
     },
 
     async listStreams(_, call) {
       requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'listStreams is not there yet');
+      return create(ListStreamsResponseSchema, { streams: (await installation.streams()).map(streamMessage) });
     },
 
-    async listConsumers(_, call) {
+    async listConsumers({ service: asked }, call) {
       requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'listConsumers is not there yet');
+      const consumers = (await installation.consumers()).filter(({ service }) => asked === '' || service === asked);
+      return create(ListConsumersResponseSchema, { consumers: consumers.map(consumerMessage) });
     },
 
     async diagnose(_, call) {
       requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'diagnose is not there yet');
+      return create(DiagnoseResponseSchema, { findings: (await installation.diagnose()).map(findingMessage) });
     },
 
-    // biome-ignore lint/correctness/useYield: not there yet.
     async *watchOverview(_, call) {
       requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'watchOverview is not there yet');
+      yield* overview.watch(call.signal);
     },
   };
 }

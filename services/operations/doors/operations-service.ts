@@ -35,7 +35,7 @@ import {
   wholeDeadLetterMessage,
 } from './dead-letter-messages.ts';
 import { discard } from './discard.ts';
-import { flowMethods } from './flow-methods.ts';
+import { type FlowParts, flowMethods } from './flow-methods.ts';
 import { type LogParts, logMethods } from './log-methods.ts';
 import { projectionMethods } from './projection-methods.ts';
 import { type Edit, replay } from './replay.ts';
@@ -54,14 +54,15 @@ export type OperationsDoorParts = {
   letters: Letters;
   acts: Acts;
   clock(): Date;
-} & LogParts;
+} & FlowParts &
+  LogParts;
 
 /** OperationsService: what operators look at and do. Nobody else may call any of it. */
 export function operationsDoor(parts: OperationsDoorParts): Door {
   const { fulfilments, standingOf, resolve, noteRequest, desk, letters, acts, clock } = parts;
 
   return door(OperationsService, {
-    ...flowMethods(),
+    ...flowMethods(parts),
     ...logMethods(parts),
     ...catalogueMethods(),
     ...projectionMethods(),

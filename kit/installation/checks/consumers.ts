@@ -1,0 +1,3 @@
+import type { Check } from '../diagnosis.ts';
+
+export const consumerChecks: readonly Check[] = [];
