@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, inject, onTestFinished, TestRunner } from 'vitest';
+import { inject } from 'vitest';
 import { startMongodb } from '#kit/local/mongodb.ts';
 import { startNats } from '#kit/local/nats.ts';
 import type { LocalServer } from '#kit/local/server.ts';
 import { openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
 import { silent } from '#kit/telemetry/logging.ts';
+import { atTheEnd } from './at-the-end.ts';
 // For the names of what it provides.
 import type {} from './global-setup.ts';
+
+export { atTheEnd };
 
 /** A server of a test's own, which it may kill and start again. Ended and removed when the test, or its file, ends. */
 export type OwnServer = {
@@ -87,17 +90,4 @@ async function ownServer(start: (directory: string, port?: number) => Promise<Lo
       running = await start(own, Number(new URL(first.url).port));
     },
   };
-}
-
-const closing: (() => Promise<void>)[] = [];
-
-// Here, while the test file is collected: a hook may ask for servers too, and can't add another hook.
-afterAll(async () => {
-  for (const close of closing.reverse()) await close();
-});
-
-/** After the test that calls, or after its whole file where no test runs. To be called before anything is awaited. */
-export function atTheEnd(close: () => Promise<void>): void {
-  if (TestRunner.getCurrentTest() === undefined) closing.push(close);
-  else onTestFinished(close);
 }
