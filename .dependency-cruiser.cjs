@@ -44,7 +44,7 @@ module.exports = {
       comment: 'There is no domain word in the kit.',
       severity: 'error',
       from: { path: '^kit/' },
-      to: { path: ['^services/', '^gateway/', '^test/', '^bench/', '^gen/causeway/(?!events/|testing/)'] },
+      to: { path: ['^services/', '^gateway/', '^test/', '^bench/', '^gen/causeway/(?!events/|rpc/|testing/)'] },
     },
     {
       name: 'gateway-uses-composition-roots-only',

@@ -1,5 +1,8 @@
 /** Who calls, as its token says. */
-export type Caller = { subject: string; role: 'customer' | 'operator' };
+export type Caller = { subject: string; role: 'customer' | 'operator' | 'nobody' };
+
+/** Who calls what is open without a token. No token has an empty subject. */
+export const NOBODY: Caller = { subject: '', role: 'nobody' };
 
 /** What a method knows of the call beside its request. The same on every protocol. */
 export type Call = {

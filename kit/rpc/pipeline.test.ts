@@ -1,9 +1,12 @@
+import { clone, create, type DescMethod, setExtension } from '@bufbuild/protobuf';
+import { MethodDescriptorProtoSchema, MethodOptionsSchema } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
+import { open } from '#gen/causeway/rpc/v1/options_pb.js';
 import { AccountService } from '#gen/causeway/testing/v1/account_pb.js';
 import { CallError, UnavailableError } from '#kit/errors.ts';
-import type { Logger } from '#kit/telemetry/logging.ts';
+import { type Logger, silent } from '#kit/telemetry/logging.ts';
 import { DEVELOPMENT_KEY, Identity, signToken } from './identity.ts';
-import { unlimited } from './limit.ts';
+import { callLimit, unlimited } from './limit.ts';
 import { Pipeline } from './pipeline.ts';
 
 const [method] = AccountService.methods;
@@ -61,4 +64,46 @@ test('what went well is told to who asks for every detail only', async () => {
 
   expect(told).toBe('done');
   expect(lines).toMatchObject([{ level: 'debug', code: 'OK' }]);
+});
+
+/** Calls this method with this token, or with none, and says who it was carried out for. */
+async function callerOf(called: DescMethod, token: string | undefined, limit = unlimited) {
+  const pipeline = new Pipeline({ identity: new Identity({}), limit, logger: silent });
+  const incoming = {
+    header: (name: string) => (name === 'authorization' ? token : undefined),
+    correlationId: 'checkout-1',
+    signal: new AbortController().signal,
+    deadline: undefined,
+  };
+  return pipeline.unary(called, incoming, async ({ caller }) => caller).catch((error: unknown) => error);
+}
+
+function opened(closed: DescMethod): DescMethod {
+  const proto = clone(MethodDescriptorProtoSchema, closed.proto);
+  proto.options = create(MethodOptionsSchema);
+  setExtension(proto.options, open, true);
+  return { ...closed, proto } as DescMethod;
+}
+
+test('what is open in its contract is answered without a token, for nobody; what is not is refused', async () => {
+  const [closed] = AccountService.methods;
+
+  expect(await callerOf(opened(closed as DescMethod), undefined)).toEqual({ subject: '', role: 'nobody' });
+  expect(await callerOf(closed as DescMethod, undefined)).toMatchObject({ code: 'UNAUTHENTICATED' });
+});
+
+test('who has a token is who it says where it is not needed too, and a bad one is refused there', async () => {
+  const isOpen = opened(AccountService.methods[0] as DescMethod);
+  const token = await signToken({ subject: 'ada', role: 'customer' }, DEVELOPMENT_KEY, '1h');
+
+  expect(await callerOf(isOpen, `Bearer ${token}`)).toMatchObject({ subject: 'ada' });
+  expect(await callerOf(isOpen, 'Bearer none')).toMatchObject({ code: 'UNAUTHENTICATED' });
+});
+
+test('those without a token have one share of the calls together', async () => {
+  const limit = callLimit({ perSecond: 1, streamsPerCaller: 1, now: () => 0 });
+  const isOpen = opened(AccountService.methods[0] as DescMethod);
+  const call = () => callerOf(isOpen, undefined, limit);
+
+  expect([await call(), await call(), await call()]).toMatchObject([{}, {}, { code: 'RESOURCE_EXHAUSTED' }]);
 });

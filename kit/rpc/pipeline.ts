@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { DescMethod } from '@bufbuild/protobuf';
+import { type DescMethod, getOption } from '@bufbuild/protobuf';
 import { type Context, context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { open } from '#gen/causeway/rpc/v1/options_pb.js';
 import { callersFirst } from '../callers-first.ts';
 import { CallError, type Code } from '../errors.ts';
 import { withCorrelation } from '../telemetry/correlation.ts';
 import type { Logger } from '../telemetry/logging.ts';
 import { recordCall } from '../telemetry/metrics.ts';
 import { contextFrom } from '../telemetry/tracing.ts';
-import type { Call } from './call.ts';
+import { type Call, NOBODY } from './call.ts';
 import { callErrorOf, PassedOnError } from './errors.ts';
 import type { Identity } from './identity.ts';
 import type { CallLimit } from './limit.ts';
@@ -68,7 +69,7 @@ export class Pipeline {
     const observed = this.#observe(method, incoming);
     try {
       const answer = await callersFirst.answering(() =>
-        observed.run(() => endedBy(this.#admit(incoming).then(carryOut), incoming)),
+        observed.run(() => endedBy(this.#admit(method, incoming).then(carryOut), incoming)),
       );
       observed.end('OK');
       return answer;
@@ -86,7 +87,7 @@ export class Pipeline {
     let answers: AsyncIterator<Answer> | undefined;
     let close = () => {};
     try {
-      const call = await observed.run(() => endedBy(this.#admit(incoming), incoming));
+      const call = await observed.run(() => endedBy(this.#admit(method, incoming), incoming));
       close = this.#parts.limit.open(call.caller.subject);
       // Also where nobody asks for the next answer any more.
       incoming.signal.addEventListener('abort', close, { once: true });
@@ -108,14 +109,16 @@ export class Pipeline {
     }
   }
 
-  async #admit(incoming: Incoming): Promise<Call> {
-    const authorization = incoming.header('authorization');
-    const caller = await this.#parts.identity.authenticate(authorization);
+  /** Who has a token is who it says, for what is open too; those without one have a share of the calls together. */
+  async #admit(method: DescMethod, incoming: Incoming): Promise<Call> {
+    const authorization = incoming.header('authorization') ?? '';
+    const isNobody = authorization === '' && getOption(method, open);
+    const caller = isNobody ? NOBODY : await this.#parts.identity.authenticate(authorization);
     this.#parts.limit.admit(caller.subject);
     // To find out who calls may have taken until nobody waits any more.
     if (incoming.signal.aborted) throw whyEnded(incoming);
     const { correlationId, signal, deadline } = incoming;
-    return { caller, authorization: authorization ?? '', correlationId, signal, deadline };
+    return { caller, authorization, correlationId, signal, deadline };
   }
 
   #observe(method: DescMethod, incoming: Incoming): ObservedCall {
