@@ -275,3 +275,23 @@ test('where another process is at work on another key of the act, the call is re
     await expect(progress.next()).rejects.toMatchObject({ details: { reason: 'ACT_AT_WORK' } });
   });
 });
+
+test('each key waits for its turn where a pace is set, and who goes away while it waits ends the act', async () => {
+  const shop = world({ a: [1], b: [2], c: [3] });
+  const end = new AbortController();
+  const handledAtTurns: string[][] = [];
+  const pace = async () => {
+    handledAtTurns.push([...shop.handled]);
+    if (shop.handled.length === 2) end.abort();
+  };
+
+  const paced = { ...asked, call: { ...call, signal: end.signal }, pace };
+  for await (const _ of replay(new Acts(shop.parts), shop.desk, paced, async () => undefined));
+
+  expect(handledAtTurns).toEqual([[], ['1'], ['1', '2']]);
+  expect(shop.handled).toEqual(['1', '2']);
+  expect(shop.events.at(-1)).toMatchObject({
+    $typeName: 'causeway.operations.v1.DeadLetterActEnded',
+    interrupted: true,
+  });
+});

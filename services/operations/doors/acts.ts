@@ -9,6 +9,7 @@ import type { Logger } from '#kit/telemetry/logging.ts';
 import { uuidsIn } from '#kit/uuid.ts';
 import type { Act, ActCommand, Place, Selection } from '../domain/act.ts';
 import { parkedMessage } from './dead-letter-messages.ts';
+import type { Pace } from './pace.ts';
 
 /** Ids of acts (UUIDv5 of caller and request id). The namespace is fixed for ever. */
 const actIdOf = uuidsIn('2b1c7a52-6a0e-5c0b-9a55-0d6f4b8f7e21');
@@ -43,6 +44,8 @@ export type Asked = {
   selection: Selection;
   /** Why. */
   note: string;
+  /** Waited for before each key. */
+  pace?: Pace;
 };
 
 /** A key that an act has taken: as it was recorded, and as it is now; `now` is undefined where nothing is parked. */
@@ -112,6 +115,7 @@ export class Acts {
       let isAllDone = true;
       try {
         for (const next of open) {
+          await asked.pace?.(asked.call.signal);
           if (asked.call.signal.aborted) return;
           const outcome = await kind.carryOut(await this.#take(next, actId, say));
           await say(kind.note(actId, outcome));

@@ -37,6 +37,7 @@ import {
 import { discard } from './discard.ts';
 import { type FlowParts, flowMethods } from './flow-methods.ts';
 import { type LogParts, logMethods } from './log-methods.ts';
+import { paceOf } from './pace.ts';
 import { projectionMethods } from './projection-methods.ts';
 import { type Edit, replay } from './replay.ts';
 
@@ -173,6 +174,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
         content: contentOf(ReplayDeadLettersRequestSchema, { ...request, requestId: '' }),
         selection,
         note: request.reason,
+        pace: paceOf(request.keysPerSecond),
       };
       const progress = replay(acts, desk, asked, () => editOf(request, selection, desk));
       for await (const { outcome, keysDone, keysTotal } of progress) {
