@@ -2,6 +2,7 @@ import type { Msg } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
 import { CallError } from './errors.ts';
 import { answerRequests, askFor } from './requests.ts';
+import { readDescriptions } from './service-descriptions.ts';
 import { discard, rebuild } from './view-acts.ts';
 import type { ViewBuilds } from './view-builds.ts';
 import { type Comparison, compareBuilds } from './view-compare.ts';
@@ -106,6 +107,14 @@ function requestFrom(message: Msg): ViewRequest {
     // Then it is none.
   }
   throw new CallError('INVALID_ARGUMENT', 'no request about views');
+}
+
+/** Services that have views, whether they run or not. @throws UnavailableError where the broker is away. */
+export async function servicesWithViews(broker: Broker): Promise<string[]> {
+  const described = await readDescriptions(broker);
+  return described
+    .filter(({ consumers }) => consumers.some(({ kind }) => kind === 'projection'))
+    .map(({ service }) => service);
 }
 
 /**

@@ -12,10 +12,12 @@ import { Projection } from '#kit/projection.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
 import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
+import { askAboutViews, servicesWithViews } from '#kit/view-requests.ts';
 import { actAggregate } from './adapters/act-aggregate.ts';
 import { actRecord } from './adapters/act-record.ts';
 import { fulfilmentStanding } from './adapters/fulfilment-standing.ts';
 import { parkedLetters } from './adapters/parked-letters.ts';
+import { projectionActAggregate } from './adapters/projection-act-aggregate.ts';
 import { resolutionAggregate } from './adapters/resolution-aggregate.ts';
 import { Acts, type Letters } from './doors/acts.ts';
 import { operationsDoor } from './doors/operations-service.ts';
@@ -33,7 +35,7 @@ const VIEW_WITHIN_MS = 2_000;
  *
  * | door | does |
  * | --- | --- |
- * | OperationsService | commands on the aggregates `fulfilment` and `act`, queries on the view and the dead letters |
+ * | OperationsService | commands on the aggregates `fulfilment`, `act` and `projection`; queries on views, dead letters, journals |
  *
  * | projection | made from |
  * | --- | --- |
@@ -45,9 +47,10 @@ export async function operations(parts: ServiceParts): Promise<Service> {
   const journal = new Journal(journalOf('operations'), broker);
   const acts = new CommandHandler(journal, actAggregate, personalData, clock);
   const resolutions = new CommandHandler(journal, resolutionAggregate, personalData, clock);
+  const projectionActs = new CommandHandler(journal, projectionActAggregate, personalData, clock);
   const fulfilments = new Projection(fulfilmentsView, parts);
   const pulse = new Projection(pulseView, parts);
-  const work = new OwnedWork([fulfilments, pulse], [acts, resolutions], parts);
+  const work = new OwnedWork([fulfilments, pulse], [acts, resolutions, projectionActs], parts);
   const look = (earlier?: InstallationLook) => lookAtInstallation(broker, clock, earlier);
   const soonest = () => AbortSignal.timeout(VIEW_WITHIN_MS);
   const overview = new Overview({
@@ -72,6 +75,9 @@ export async function operations(parts: ServiceParts): Promise<Service> {
         standingOf: (orderId) => fulfilmentStanding(broker, orderId),
         resolve: (request) => resolutions.handle(request),
         noteRequest: (request) => acts.handle(request),
+        requestProjectionAct: (request) => projectionActs.handle(request),
+        servicesWithViews: () => servicesWithViews(broker),
+        askAboutViews: (service, request, asking) => askAboutViews(broker, service, request, asking),
         desk,
         letters,
         installation: {

@@ -38,7 +38,7 @@ import { discard } from './discard.ts';
 import { type FlowParts, flowMethods } from './flow-methods.ts';
 import { type LogParts, logMethods } from './log-methods.ts';
 import { paceOf } from './pace.ts';
-import { projectionMethods } from './projection-methods.ts';
+import { type ProjectionParts, projectionMethods } from './projection-methods.ts';
 import { type Edit, replay } from './replay.ts';
 
 const DEFAULT_PAGE_SIZE = 20;
@@ -56,7 +56,8 @@ export type OperationsDoorParts = {
   acts: Acts;
   clock(): Date;
 } & FlowParts &
-  LogParts;
+  LogParts &
+  ProjectionParts;
 
 /** OperationsService: what operators look at and do. Nobody else may call any of it. */
 export function operationsDoor(parts: OperationsDoorParts): Door {
@@ -66,7 +67,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
     ...flowMethods(parts),
     ...logMethods(parts),
     ...catalogueMethods(),
-    ...projectionMethods(),
+    ...projectionMethods(parts),
 
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
       requireRole(call, 'operator');
