@@ -7,7 +7,7 @@ export type Whereabouts = { page: string; name: string } | { node: string };
 
 const PAGES: readonly [RegExp, { page: string; name: string }][] = [
   [/dead-letter|parked/, { page: '/dead-letters', name: 'Dead letters' }],
-  [/attention/, { page: '/fulfilments?status=needs-attention', name: 'Fulfilments that need attention' }],
+  [/attention/, { page: '/fulfilments?status=NEEDS_ATTENTION', name: 'Fulfilments that need attention' }],
   [/overdue/, { page: '/fulfilments?overdue=yes', name: 'Overdue fulfilments' }],
   [/fulfilment/, { page: '/fulfilments', name: 'Fulfilments' }],
   [/view|projection|build/, { page: '/projections', name: 'Projections' }],

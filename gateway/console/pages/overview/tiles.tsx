@@ -31,7 +31,7 @@ export function Tiles({ overview }: { overview: WatchOverviewResponse }) {
         value={fulfilmentsNeedingAttention.toLocaleString()}
         tone={fulfilmentsNeedingAttention > 0 ? 'bad' : undefined}
       >
-        <Link href="/fulfilments?status=needs-attention">
+        <Link href="/fulfilments?status=NEEDS_ATTENTION">
           {fulfilmentsNeedingAttention > 0 ? '! to be settled by you' : 'nothing to be settled'}
         </Link>
       </Tile>
@@ -51,7 +51,7 @@ function Tile({ name, value, tone, children }: TileParts) {
     <div className={`tile ${tone ?? ''}`}>
       <dt>{name}</dt>
       <dd className="value">{value}</dd>
-      <dd className="more">{children}</dd>
+      <dd className="note">{children}</dd>
     </div>
   );
 }
