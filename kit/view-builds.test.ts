@@ -1,12 +1,14 @@
 import type { Db } from 'mongodb';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Broker } from './broker.ts';
+import { parkedByConsumer } from './dead-letters.ts';
 import { allPartitions, partitionOf } from './partitions.ts';
 import type { Projection } from './projection.ts';
+import { startProxy } from './testing/proxy.ts';
 import { type Bank, openBank, ownConnection } from './testing/reacting.ts';
 import { sharedMongoUri, sharedNatsUrl } from './testing/servers.ts';
 import { type AccountDocument, accountsView, documentOf, ownDatabase, projectionOf } from './testing/viewing.ts';
-import type { ViewRegister } from './view-register.ts';
+import { KnownRegister, type ViewRegister } from './view-register.ts';
 import { answerAboutViews, askAboutViews, type ViewRequest } from './view-requests.ts';
 import type { ViewStatus } from './view-status.ts';
 
@@ -63,10 +65,6 @@ async function deposits(bank: Bank, count: number): Promise<void> {
 
 async function amountsIn(process: { view: Accounts }): Promise<number[]> {
   return Promise.all(keys.map(async (key) => (await documentOf(process.view, key))?.amounts.length ?? 0));
-}
-
-function registerOf(db: Db): Promise<ViewRegister | null> {
-  return db.collection<ViewRegister>('view_builds').findOne({ _id: 'accounts_v1' });
 }
 
 test('a view of journals that hold nothing has readers at once', async () => {
@@ -167,4 +165,178 @@ test('a build that is killed in the middle goes on from its checkpoints', async 
   expect(Math.min(...applied)).toBeGreaterThan(3);
   await act(again, { command: 'switch', build: 2 });
   expect(await amountsIn(again)).toEqual(keys.map(() => 3));
+});
+
+/** A view whose first build is `previous` and whose second one readers see. */
+async function openSwitched() {
+  const opened = await openView();
+  void opened.view.own(allPartitions);
+  await deposits(opened.bank, 2);
+  await hasBuilds(opened, { 1: 'active' });
+  await act(opened, { ...rebuild, switchWhenCaughtUp: true });
+  await hasBuilds(opened, { 1: 'previous', 2: 'active' });
+  return opened;
+}
+
+async function collectionsOf(db: Db): Promise<string[]> {
+  const found = await db.listCollections({}, { nameOnly: true }).toArray();
+  return found.map(({ name }) => name).filter((name) => name.startsWith('accounts_'));
+}
+
+test('a query that slept while its build was switched away from and discarded is put to the new one', async () => {
+  const { bank, uri, ...one } = await openView();
+  const reader = await processOf(bank, uri);
+  void one.view.own(allPartitions);
+  await deposits(bank, 2);
+  await hasBuilds(one, { 1: 'active' });
+  const asked: string[] = [];
+  const { query } = await reader.view.reached([], withoutEnd());
+  const found = await query(async (documents) => {
+    asked.push(documents.collectionName);
+    if (asked.length === 1) {
+      await act(one, { ...rebuild, switchWhenCaughtUp: true });
+      await hasBuilds(one, { 1: 'previous', 2: 'active' });
+      await act(one, { command: 'discard', build: 1 });
+    }
+    return documents.findOne({ _id: keys[0] } as object);
+  });
+  expect(asked).toEqual(['accounts_v1', 'accounts_v1_b2']);
+  expect(found).toMatchObject({ amounts: [1, 2] });
+});
+
+test('a build that is discarded is gone, with its consumers and dead letters, and so are those of the one before', async () => {
+  const { bank, db, view } = await openSwitched();
+  const consumersOf = async (name: string) => {
+    const all = await Array.fromAsync(bank.broker.manager.consumers.list(bank.journal.stream));
+    return all.filter((info) => info.name.startsWith(`${bank.service}-${name}-`)).length;
+  };
+  await bank.broker.js.publish(`dead.${bank.service}-accounts_v1.3.${keys[0]}`, 'parked');
+  await act({ view }, { command: 'discard', build: 1 });
+  await hasBuilds({ view }, { 2: 'active' });
+  await expect.poll(() => collectionsOf(db), soon).toEqual(['accounts_v1_b2']);
+  expect([await consumersOf('accounts_v1'), await consumersOf('accounts_v1_b2')]).toEqual([0, 8]);
+  expect((await parkedByConsumer(bank.broker, bank.service)).size).toBe(0);
+  await act({ view }, { ...rebuild, switchWhenCaughtUp: true });
+  await hasBuilds({ view }, { 2: 'previous', 3: 'active' });
+  await act({ view }, rebuild);
+  await expect.poll(() => collectionsOf(db), soon).toEqual(['accounts_v1_b3', 'accounts_v1_b4']);
+});
+
+test('a process that slept through a discard does not bring the build back to life', async () => {
+  const { bank, uri, ...one } = await openSwitched();
+  const { pathname } = new URL(uri);
+  const proxy = await startProxy(uri.slice(0, -pathname.length));
+  onTestFinished(() => proxy.close());
+  const db = ownDatabase(`${proxy.url}${pathname}`);
+  const asleep = Promise.withResolvers<void>();
+  const project: NonNullable<Parameters<typeof accountsView>[1]>['project'] = (document, { data }) => {
+    if (data.amount === 7n) {
+      proxy.hold('requests');
+      asleep.resolve();
+    }
+    return { amounts: [...(document?.amounts ?? []), Number(data.amount)] };
+  };
+  const view = accountsView(bank, { project });
+  const sleeper = projectionOf(bank, db, { view, leaseMs, broker: await ownConnection(sharedNatsUrl()) });
+  await one.view.own([]);
+  await sleeper.own(allPartitions);
+  await vi.waitFor(() => expect(sleeper.health().ready).toBe(true), soon);
+  await bank.deposit('new-account', 7);
+  await asleep.promise;
+  void one.view.own(allPartitions);
+  await vi.waitFor(async () => expect((await documentOf(one.view, 'new-account'))?.amounts).toEqual([7]), soon);
+  await act(one, { command: 'discard', build: 1 });
+  expect(await collectionsOf(one.db)).toEqual(['accounts_v1_b2']);
+  proxy.release('requests');
+  await vi.waitFor(async () => expect(await buildsOf({ view: sleeper })).toEqual({ 2: 'active' }), soon);
+  await sleeper.stop();
+  expect(await collectionsOf(one.db)).toEqual(['accounts_v1_b2']);
+});
+
+test('a switch that was announced by a process that died is made by another', async () => {
+  const { db, view } = await openSwitched();
+  await db
+    .collection<ViewRegister>('view_builds')
+    .updateOne({ _id: 'accounts_v1' }, { $set: { switchingTo: 1 }, $inc: { revision: 1 } });
+  await hasBuilds({ view }, { 1: 'active', 2: 'previous' });
+});
+
+test('a build that has not caught up is not switched to, and what is under way is not begun twice', async () => {
+  const { bank, view } = await openView();
+  void view.own(allPartitions);
+  await deposits(bank, 2);
+  await hasBuilds({ view }, { 1: 'active' });
+  await view.own([0, 1, 2, 3]);
+  await act({ view }, rebuild);
+  await expect(act({ view }, { command: 'switch', build: 2 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  await expect(act({ view }, { command: 'switch', build: 7 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(act({ view }, rebuild)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  await expect(act({ view }, { command: 'discard', build: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  await act({ view }, { command: 'discard', build: 2 });
+  await hasBuilds({ view }, { 1: 'active' });
+});
+
+test('builds are compared by what documents say, and what keeps changing is left open', async () => {
+  const { db, view } = await openSwitched();
+  const [same, changed, missing, extra, ahead] = keys;
+  const old = db.collection<{ _id: string; amounts: number[] }>('accounts_v1');
+  const shown = db.collection<{ _id: string; amounts: number[] }>('accounts_v1_b2');
+  await old.updateOne({ _id: changed ?? '' }, { $set: { amounts: [1, 5] } });
+  await old.deleteOne({ _id: missing ?? '' });
+  await shown.deleteOne({ _id: extra ?? '' });
+  await shown.updateOne({ _id: ahead ?? '' }, { $set: { applied: { ELSEWHERE: 9 } } } as object);
+  const answer = await view.administration.answer(
+    { command: 'compare', view: 'accounts', build: 1 },
+    nobodyListens,
+    withoutEnd(),
+  );
+  expect(answer).toMatchObject({ compared: 12, same: 8, different: 1, missing: 1, extra: 1, unsettled: 1 });
+  expect(answer?.differences.map(({ id, fields }) => [id, fields])).toEqual(
+    expect.arrayContaining([
+      [changed, ['amounts[1]']],
+      [missing, []],
+      [extra, []],
+    ]),
+  );
+  expect(answer?.differences.map(({ id }) => id)).not.toContain(same);
+});
+
+test('any process of a service is asked about its views, and a service that does not run is said not to', async () => {
+  const { bank, view } = await openView();
+  await expect(askAboutViews(bank.broker, bank.service, { command: 'list' })).rejects.toThrow(
+    `no process of ${bank.service} runs`,
+  );
+  onTestFinished(answerAboutViews(bank.broker, bank.service, [view.administration]));
+  const answer = await askAboutViews(bank.broker, bank.service, { command: 'list' });
+  expect(answer).toMatchObject({ views: [{ view: 'accounts', version: 1, builds: [{ build: 1, status: 'active' }] }] });
+  const unknown = { command: 'compare', view: 'nothing', build: 1 } as const;
+  await expect(askAboutViews(bank.broker, bank.service, unknown)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('what is known of a register is trusted for a lease, by both clocks, and never while a switch is announced', async () => {
+  const now = { steadyMs: 1_000, wallMs: 5_000 };
+  let register = { active: { build: 1 }, switchingTo: null } as ViewRegister;
+  let reads = 0;
+  const read = async () => {
+    reads++;
+    return register;
+  };
+  const known = new KnownRegister(read, 100, () => ({ ...now }));
+  await known.current();
+  now.steadyMs += 49;
+  now.wallMs += 49;
+  await known.current();
+  expect(reads).toBe(1);
+  // The machine slept: its steady clock stood.
+  now.wallMs += 60;
+  expect(known.trusted).toBeUndefined();
+  await known.current();
+  expect(reads).toBe(2);
+  now.wallMs -= 1_000;
+  expect(known.trusted).toBeUndefined();
+  register = { ...register, switchingTo: 2 };
+  await known.fresh();
+  expect(known.trusted).toBeUndefined();
+  await known.current();
+  expect(reads).toBe(4);
 });
