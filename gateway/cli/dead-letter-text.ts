@@ -1,11 +1,9 @@
-import { toJson } from '@bufbuild/protobuf';
-import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
 import type {
   DeadLetter,
   GetDeadLetterResponse,
   ParkedKey,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { eventRegistry } from '../event-registry.ts';
+import { dataJson } from './event-data.ts';
 import { properties, shortType, table, time } from './printing.ts';
 
 export function parkedTable(keys: readonly ParkedKey[]): string {
@@ -57,11 +55,6 @@ function aboutLetter(letter: DeadLetter): string {
     ['from', place(letter)],
     ['correlation', letter.correlationId],
   ]);
-}
-
-/** What a message says, with its type. What is personal in it is sealed, in one field. */
-export function dataJson(data: Any): string {
-  return JSON.stringify(toJson(AnySchema, data, { registry: eventRegistry }), undefined, 2);
 }
 
 function place({ stream, streamSequence }: DeadLetter): string {

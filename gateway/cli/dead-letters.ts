@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@connectrpc/connect';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import {
   DiscardDeadLettersResponseSchema,
   GetDeadLetterResponseSchema,
@@ -10,10 +10,12 @@ import {
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { StartError } from '#kit/process.ts';
 import { type Chosen, choosing, filterOf } from './choosing.ts';
-import { dataJson, letterText, parkedTable } from './dead-letter-text.ts';
+import { letterText, parkedTable } from './dead-letter-text.ts';
+import { dataJson } from './event-data.ts';
+import { sequenceFrom } from './events.ts';
 import { asOperator, type CallingOptions, calling, countFrom, oneAnswer, PAGE_SIZE } from './gateway-client.ts';
 import { asJson, print, tell } from './printing.ts';
-import { type ReplayOptions, replay } from './replay.ts';
+import { type ReplayOptions, rateFrom, replay } from './replay.ts';
 
 type ListOptions = CallingOptions & Chosen & { limit: number };
 type ShowOptions = CallingOptions & { data: boolean };
@@ -46,6 +48,7 @@ export function deadLettersCommand(): Command {
     .option('--all', 'every parked message of every consumer', false)
     .option('--dry-run', 'only say what would be replayed', false)
     .option('--edit <file>', "handle the key's first message as if it said this: JSON, as `show --data` prints it")
+    .option('--rate <keys>', 'no more keys than so many in a second', rateFrom)
     .option('--because <words>', 'why, for the record', '')
     .option('--request-id <id>', 'of a replay that was interrupted: goes on with it')
     .action((options: ReplayOptions) => replay(options));
@@ -65,6 +68,7 @@ export function deadLettersCommand(): Command {
     replay: [
       `${consumer} --dry-run`,
       `${consumer} --because "the provider is back"`,
+      `${consumer} --rate 10`,
       `${consumer} --key ORDER_ID --edit letter.json`,
       '--all',
     ],
@@ -136,9 +140,4 @@ async function tellWhatIsDiscarded(options: DiscardOptions): Promise<void> {
   tell(`This would discard ${options.firstOnly ? 'the first message' : 'all messages'} of ${total} keys, for ever.`);
   tell('Nothing was done: say --yes.');
   process.exitCode = 1;
-}
-
-function sequenceFrom(given: string): bigint {
-  if (!/^[1-9]\d{0,17}$/.test(given)) throw new InvalidArgumentError('It is a number from 1.');
-  return BigInt(given);
 }

@@ -53,6 +53,23 @@ export async function asOperator<Service extends DescService, Result>(
   }
 }
 
+/**
+ * Reads a stream until enough has been seen of it, and then ends the call: who only stops to read leaves it open, and the
+ * program with it.
+ * @param see answers whether that was enough.
+ */
+export async function readStream<Message>(
+  stream: (options: { signal: AbortSignal }) => AsyncIterable<Message>,
+  see: (message: Message) => boolean,
+): Promise<void> {
+  const end = new AbortController();
+  try {
+    for await (const message of stream({ signal: end.signal })) if (see(message)) return;
+  } finally {
+    end.abort();
+  }
+}
+
 async function ownToken(): Promise<string> {
   const { secret, ...origin } = identitySettings(readSettings(platformSettings, process.env));
   if (secret === undefined) {

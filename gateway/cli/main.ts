@@ -6,8 +6,11 @@ import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
 import { auditCommand } from './audit.ts';
 import { deadLettersCommand } from './dead-letters.ts';
+import { eventsCommand } from './events.ts';
 import { fulfilmentsCommand } from './fulfilments.ts';
 import { newServiceCommand } from './new-service/command.ts';
+import { ordersCommand } from './orders.ts';
+import { projectionsCommand } from './projections.ts';
 
 const WHAT_ERASING_DOES = `Every key of the customer is destroyed, for ever: the e-mail, name and address in their
 events can then be read by nobody, in no copy of a journal. Their orders stay, without these. Stop the customer's calls first:
@@ -53,7 +56,15 @@ program
     process.exitCode = 1;
   });
 
-for (const group of [auditCommand(), deadLettersCommand(), fulfilmentsCommand(), newServiceCommand()]) {
+for (const group of [
+  auditCommand(),
+  deadLettersCommand(),
+  fulfilmentsCommand(),
+  newServiceCommand(),
+  eventsCommand(),
+  ordersCommand(),
+  projectionsCommand(),
+]) {
   for (const command of [group, ...group.commands]) command.copyInheritedSettings(program);
   program.addCommand(group);
 }

@@ -44,6 +44,50 @@ const jsonLines = (text: string) =>
     .split('\n')
     .map((line) => JSON.parse(line));
 
+describe('events', () => {
+  test('search finds them, the newest first, and show tells all of one, with what is personal sealed', async () => {
+    const shop = await openShop(parts);
+    const key = await shop.park(2);
+    const words = ['events', 'search', '--key', key, '--type', 'OrderPlaced'];
+
+    const [found, json] = await Promise.all([causeway(words), causeway([...words, '--json', '--limit', '1'])]);
+
+    expect(found).toMatchObject({ status: 0, stderr: '2 events\n' });
+    expect(found.stdout).toMatch(new RegExp(`^\\S+Z +OrderPlaced +${key} +test +ORDERS \\d+$`, 'm'));
+    const [newest, ...others] = jsonLines(json.stdout);
+    expect(newest).toMatchObject({ key, version: '2', data: { orderId: key, paymentMethod: 'pm-2', email: '' } });
+    expect(others).toEqual([]);
+    const shown = await causeway(['events', 'show', 'ORDERS', newest.sequence]);
+    expect(shown.stdout).toContain('"paymentMethod": "pm-2"');
+    expect(shown.stdout).toMatch(/^ce-type +causeway\.orders\.v1\.OrderPlaced$/m);
+    expect(`${found.stdout}${json.stdout}${shown.stdout}`).not.toContain('alice@example.org');
+  });
+
+  test('tail shows each as it happens, and no other than was asked for', async () => {
+    const shop = await openShop(parts);
+    const key = randomUUID();
+    const tail = causeway(['events', 'tail', '--key', key, '--limit', '1']);
+    const others = setInterval(() => void shop.place(randomUUID(), 'pm_other'), 20);
+    const asked = setInterval(() => void shop.place(key, 'pm_asked'), 100);
+    onTestFinished(() => [others, asked].forEach(clearInterval));
+
+    const { status, stdout } = await tail;
+
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^\\S+Z  OrderPlaced  ${key} \\{.*"paymentMethod":"pm_asked".*\\}\\n$`));
+  });
+
+  test.each([
+    [['search', '--from', 'yesterday'], 'It is a time'],
+    [['search', '--stream', 'KV_customer-keys'], 'KV_customer-keys is no journal'],
+    [['show', 'ORDERS', '1000000'], 'there is no event 1000000 in ORDERS'],
+  ])('%s is refused in words', async (words, said) => {
+    const refused = await causeway(['events', ...words]);
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toContain(said);
+  });
+});
+
 describe('dead-letters', () => {
   test('list shows what is parked, in a table or as a line of JSON for each key', async () => {
     const shop = await openShop(parts);
@@ -102,7 +146,7 @@ describe('dead-letters', () => {
     const shop = await openShop(parts);
     const keys = [await shop.park(1), await shop.park(1)];
     shop.mend();
-    const words = ['dead-letters', 'replay', '--consumer', shop.name, '--because', 'mended'];
+    const words = ['dead-letters', 'replay', '--consumer', shop.name, '--because', 'mended', '--rate', '50'];
 
     const dry = await causeway([...words, '--dry-run']);
     expect(shop.handled).toEqual([]);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
+import { InvalidArgumentError } from 'commander';
 import {
   OperationsService,
   type ReplayDeadLettersResponse,
@@ -14,13 +15,13 @@ import { asOperator, type CallingOptions } from './gateway-client.ts';
 import { asJson, print, table, tell } from './printing.ts';
 
 export type ReplayOptions = CallingOptions &
-  Chosen & { all: boolean; dryRun: boolean; edit?: string; because: string; requestId?: string };
+  Chosen & { all: boolean; dryRun: boolean; edit?: string; rate?: number; because: string; requestId?: string };
 
 /** `dead-letters replay`: tells each key as it is done. Fails where a key does again. */
 export async function replay(options: ReplayOptions): Promise<void> {
-  const { all, dryRun, because: reason, requestId = randomUUID(), json } = options;
+  const { all, dryRun, rate: keysPerSecond = 0, because: reason, requestId = randomUUID(), json } = options;
   const edited = options.edit === undefined ? {} : { edited: await editFrom(options.edit) };
-  const request = { filter: filterOf(options), all, dryRun, reason, requestId, ...edited };
+  const request = { filter: filterOf(options), all, dryRun, keysPerSecond, reason, requestId, ...edited };
   const done: ReplayDeadLettersResponse[] = [];
   try {
     await asOperator(OperationsService, options, async (client) => {
@@ -69,4 +70,9 @@ async function editFrom(path: string): Promise<Any> {
     const why = error instanceof Error ? error.message : error;
     throw new SettingsError(`--edit: ${path} is no message as \`show --data\` prints it: ${why}`);
   }
+}
+
+export function rateFrom(given: string): number {
+  if (!/^([1-9]\d{0,2}|1000)$/.test(given)) throw new InvalidArgumentError('It is a number from 1 to 1000.');
+  return Number(given);
 }

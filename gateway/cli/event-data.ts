@@ -1,0 +1,14 @@
+import { toJson } from '@bufbuild/protobuf';
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
+import { eventRegistry } from '../event-registry.ts';
+
+/** What a message says, with its type. What is personal in it is sealed, in one field. */
+export function dataJson(data: Any): string {
+  return JSON.stringify(toJson(AnySchema, data, { registry: eventRegistry }), undefined, 2);
+}
+
+/** What it says on one line, without its type. */
+export function dataLine(data: Any): string {
+  const { '@type': _, ...says } = toJson(AnySchema, data, { registry: eventRegistry }) as Record<string, unknown>;
+  return JSON.stringify(says);
+}
