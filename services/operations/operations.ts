@@ -9,6 +9,7 @@ import { ensureJournals, Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
 import { OwnedWork } from '#kit/owned-work.ts';
 import { Projection } from '#kit/projection.ts';
+import { readDescriptions } from '#kit/service-descriptions.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
 import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
@@ -87,6 +88,7 @@ export async function operations(parts: ServiceParts): Promise<Service> {
           diagnose: async () => diagnose(broker, await look()),
         },
         overview,
+        descriptions: () => readDescriptions(broker),
         acts: new Acts({
           desk,
           letters,

@@ -1,16 +1,23 @@
+import { create } from '@bufbuild/protobuf';
+import { GetEventCatalogueResponseSchema } from '#gen/causeway/operations/v1/log_pb.js';
 import type { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { CallError } from '#kit/errors.ts';
+import { ownContracts } from '#kit/contracts.ts';
 import type { Implementation } from '#kit/rpc/door.ts';
-import { requireRole } from '#kit/rpc/identity.ts';
+import type { ServiceDescription } from '#kit/service-descriptions.ts';
+import { eventCatalogue } from './event-catalogue.ts';
+
+export type CatalogueParts = {
+  /** What services say of themselves. @throws UnavailableError where that can't be had. */
+  descriptions(): Promise<ServiceDescription[]>;
+};
 
 type CatalogueMethods = Pick<Implementation<typeof OperationsService>, 'getEventCatalogue'>;
 
-/** What events there are, who says them and who listens. */
-export function catalogueMethods(): CatalogueMethods {
+/** What events there are, who says them and who listens. Open: it tells what the contracts tell, and no more. */
+export function catalogueMethods({ descriptions }: CatalogueParts): CatalogueMethods {
   return {
-    async getEventCatalogue(_, call) {
-      requireRole(call, 'operator');
-      throw new CallError('UNIMPLEMENTED', 'getEventCatalogue is not there yet');
+    async getEventCatalogue() {
+      return create(GetEventCatalogueResponseSchema, { events: eventCatalogue(ownContracts(), await descriptions()) });
     },
   };
 }

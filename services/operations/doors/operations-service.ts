@@ -27,7 +27,7 @@ import type { Resolution, ResolutionChoice, ResolveFulfilment, Standing } from '
 import { listFulfilments } from '../views/fulfilments/fulfilment-queries.ts';
 import { type FulfilmentDocument, fulfilmentMessage, isKnown } from '../views/fulfilments/fulfilments-view.ts';
 import { type Acts, type Asked, actIdFor, type Desk, filterOf, type Letters, type ParkedRow } from './acts.ts';
-import { catalogueMethods } from './catalogue-methods.ts';
+import { type CatalogueParts, catalogueMethods } from './catalogue-methods.ts';
 import {
   deadLetterGroupMessage,
   deadLetterMessage,
@@ -55,7 +55,8 @@ export type OperationsDoorParts = {
   letters: Letters;
   acts: Acts;
   clock(): Date;
-} & FlowParts &
+} & CatalogueParts &
+  FlowParts &
   LogParts &
   ProjectionParts;
 
@@ -66,7 +67,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
   return door(OperationsService, {
     ...flowMethods(parts),
     ...logMethods(parts),
-    ...catalogueMethods(),
+    ...catalogueMethods(parts),
     ...projectionMethods(parts),
 
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
