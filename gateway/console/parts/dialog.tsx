@@ -10,7 +10,13 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
     return () => element?.close();
   }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={name} onCancel={onClose} onClose={onClose}>
+    // It may have been shown again by the time that it hears of being closed: an effect is tried twice in development.
+    <dialog
+      ref={dialog}
+      aria-labelledby={name}
+      onCancel={onClose}
+      onClose={({ currentTarget }) => currentTarget.open || onClose()}
+    >
       <div className="head">
         <h2 id={name}>{title}</h2>
         <button type="button" className="quiet" aria-label="Close" onClick={onClose}>
