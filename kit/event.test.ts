@@ -89,6 +89,17 @@ describe('the headers of an event', () => {
     expect([head.has('traceparent'), head.has('tracestate')]).toEqual([false, false]);
   });
 
+  test('tell of attempts where its cause took more than one', async () => {
+    const attempts = async (of: EventContext) =>
+      (await readEvent(stored({ head: eventHeaders(of) }), types, noKeys)).attempts;
+    expect(eventHeaders({ ...context, attempts: 3 }).get('Causeway-Attempts')).toBe('3');
+    expect(await attempts({ ...context, attempts: 3 })).toBe(3);
+    expect(eventHeaders({ ...context, attempts: 1 }).has('Causeway-Attempts')).toBe(false);
+    expect(await attempts(context)).toBe(0);
+    const nonsense = await readEvent(stored({ head: withHeader('Causeway-Attempts', 'often') }), types, noKeys);
+    expect(nonsense.attempts).toBe(0);
+  });
+
   test.each(['two\r\nlines: x', ' spaces around ', 'Žofie "100 %"', '%41', '😀', '\u0000'])(
     'carry %j, chosen by a caller, there and back',
     async (chosen) => {
@@ -111,6 +122,7 @@ describe('a stored message', () => {
     expect(await readEvent(stored({ head }), types, noKeys)).toEqual({
       ...context,
       keyId: 'YW5uYQ.1',
+      attempts: 0,
       stream: 'ACCOUNTS',
       partition: 6,
       sequence: 42,

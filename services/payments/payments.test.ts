@@ -107,6 +107,15 @@ describe('with the sandbox', () => {
     await expect.poll(() => desk.story(orderId)).toBe(story);
   });
 
+  test('what comes of a request that took several attempts says how many', async () => {
+    const [flaky, fine] = [await desk.request({ paymentMethod: 'pm_flaky' }), await desk.request()];
+    for (const orderId of [flaky, fine]) await expect.poll(() => desk.story(orderId)).toBe('Authorized');
+
+    const attempts = async (orderId: string) => (await desk.events(orderId)).map((event) => event.attempts);
+    expect(await attempts(flaky)).toEqual([3]);
+    expect(await attempts(fine)).toEqual([0]);
+  });
+
   test('what is authorised is released when that is asked for', async () => {
     const orderId = await desk.request();
     await expect.poll(() => desk.story(orderId)).toBe('Authorized');

@@ -98,7 +98,9 @@ test('a history has each event as it was, and knows whose order it is', () => {
     create(OrderPlacedSchema, { orderId: 'order-1', customerId: 'anna' }),
     create(OrderCancelledSchema, { orderId: 'order-1', reason: 'changed my mind' }),
   ];
-  const documents = events.map((data, index) => historyView.project(undefined, recorded(data, index + 1)));
+  const documents = events.map((data, index) =>
+    historyView.project(undefined, { ...recorded(data, index + 1), attempts: index * 2 }),
+  );
   expect(documents.map((document) => document?.customerId)).toEqual(['anna', '']);
   const shown = documents.flatMap((document) => (document === undefined ? [] : [historyEvent(document)]));
   expect(shown[1]).toMatchObject({
@@ -110,7 +112,11 @@ test('a history has each event as it was, and knows whose order it is', () => {
     causationId: 'cause-2',
     traceId,
     position: { stream: 'ORDERS', partition: 5, sequence: 2n },
+    aggregate: 'order',
+    attempts: 2,
   });
+  // Of an older program's document.
+  expect(historyEvent(past('old')).attempts).toBe(0);
   const [, cancelled] = shown;
   expect(cancelled?.data && anyUnpack(cancelled.data, OrderCancelledSchema)?.reason).toBe('changed my mind');
 });
