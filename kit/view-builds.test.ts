@@ -340,3 +340,31 @@ test('what is known of a register is trusted for a lease, by both clocks, and ne
   await known.current();
   expect(reads).toBe(4);
 });
+
+function shownBy({ view }: { view: Accounts }): Promise<string> {
+  return view.reached([], withoutEnd()).then(({ query }) => query(async ({ collectionName }) => collectionName));
+}
+
+test('when a switch has been made, nobody reads by what he remembers', async () => {
+  const { bank, uri, ...one } = await openSwitched();
+  const reader = await processOf(bank, uri);
+  expect(await shownBy(reader)).toBe('accounts_v1_b2');
+  await act(one, { command: 'switch', build: 1 });
+  expect(await shownBy(reader)).toBe('accounts_v1');
+});
+
+test('who sees a switch waits until the build has come to what the journals hold then', async () => {
+  const { bank, uri, view, db } = await openSwitched();
+  await view.own([]);
+  const key = keys[0] ?? '';
+  await bank.deposit(key, 3);
+  // As a process leaves it that made the switch and died.
+  const registers = db.collection<ViewRegister>('view_builds');
+  const { active, previous } = (await registers.findOne({ _id: 'accounts_v1' })) ?? {};
+  const switched = { active: previous, previous: active, settled: false };
+  await registers.updateOne({ _id: 'accounts_v1' }, { $set: switched, $inc: { revision: 1, switches: 1 } } as object);
+  const reader = await processOf(bank, uri);
+  const found = documentOf(reader.view, key);
+  void view.own(allPartitions);
+  expect((await found)?.amounts).toEqual([1, 2, 3]);
+});

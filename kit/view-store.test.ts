@@ -271,3 +271,14 @@ test('an event of a version that makes no document leaves the one that is there 
   await store.write([deposited('anna', 1), deposited('anna', 2), deposited('anna', 3)], claim, never);
   expect(await found(db, 'anna')).toMatchObject({ amounts: [1, 3], applied: { BANK: 3 } });
 });
+
+test('documents that were discarded are not claimed, and not brought back to life', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const discarded = async () => {
+    throw new Error('discarded');
+  };
+  const documents = db.collection<Stored<Amounts>>(collectionOf(view));
+  const store = new ViewStore(view as View<Amounts>, documents, discarded);
+  await expect(store.claim('me', allPartitions)).rejects.toThrow('discarded');
+  expect(await db.listCollections().toArray()).toEqual([]);
+});
