@@ -1,5 +1,5 @@
 /** A name of several words in each form that source code has for it. */
-export type Forms = { kebab: string; snake: string; camel: string; pascal: string; capitals: string; prose: string };
+type Forms = { kebab: string; snake: string; camel: string; pascal: string; capitals: string; prose: string };
 
 /** What a new service is called: itself, what its decider decides about, and several of that. */
 export type NewService = { service: Forms; aggregate: Forms; aggregates: Forms };
@@ -48,7 +48,7 @@ export function namesOf(service: string, aggregate: string = oneOf(service)): Ne
   return { service: formsOf(service), aggregate: formsOf(aggregate), aggregates: formsOf(severalOf(aggregate)) };
 }
 
-export function formsOf(kebab: string): Forms {
+function formsOf(kebab: string): Forms {
   const words = kebab.split('-');
   const pascal = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
   return {

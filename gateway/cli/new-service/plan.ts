@@ -6,7 +6,7 @@ import { NameError, type NewService, renamed, templateNames } from './names.ts';
 import { type Addition, wiring, withAdditions } from './wiring.ts';
 
 /** An example of an event for the golden corpus. */
-export type Example = { type: string; key: string; says: unknown };
+type Example = { type: string; key: string; says: unknown };
 
 export type Plan = {
   /** Text of each file that is new, by its path in the repository. */

@@ -11,7 +11,7 @@ export type Addition = {
 };
 
 /** A file is not as the tool knows it. */
-export class WiringError extends Error {
+class WiringError extends Error {
   override name = 'WiringError';
 }
 
