@@ -23,8 +23,8 @@ async function compile(blocks: { name: string; code: string }[]): Promise<string
   return spawnSync(join(project, 'node_modules/.bin/tsc'), ['-p', '.'], { cwd: folder, encoding: 'utf8' }).stdout;
 }
 
-test('the code in the how-tos compiles, and code that does not is noticed', async () => {
-  const blocks = globSync('docs/how-to/*.md', { cwd: project }).flatMap((path) =>
+test('the code in the how-tos and tutorials compiles, and code that does not is noticed', async () => {
+  const blocks = globSync('docs/{how-to,tutorials}/*.md', { cwd: project }).flatMap((path) =>
     blocksOf(readFileSync(join(project, path), 'utf8')).map((code, index) => ({
       name: `${basename(path, '.md')}-${index + 1}.ts`,
       code,
