@@ -22,7 +22,9 @@ export function NodeDetails({ graph, id, onSelect }: Parts) {
   const consumer = graph.consumers.find((each) => each.id === id);
   const panel = useRef<HTMLElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another node's details begin at their top.
-  useEffect(() => panel.current?.scrollIntoView({ block: 'nearest' }), [id]);
+  useEffect(() => {
+    panel.current?.scrollIntoView({ block: 'nearest' });
+  }, [id]);
   return (
     <section ref={panel} className="card details" aria-label="Details" aria-live="polite">
       {service && <ServiceDetails service={service} onSelect={onSelect} />}
