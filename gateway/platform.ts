@@ -59,7 +59,7 @@ export const compositions: Record<ServiceName, (parts: ServiceParts, settings: R
   operations,
 };
 
-export type Servers = { natsUrl: string; mongodbUri: string };
+export type Servers = { natsUrl: string; mongodbUri: string; natsMonitorUrl?: string | undefined };
 
 /** The services and the gateway in this process; a service with an address of its own is left out and called there. */
 export async function startPlatform(
@@ -109,7 +109,8 @@ async function startService(
     logger,
   );
   started.add(`the connections of ${name}`, parts.close);
-  const service = await compositions[name](parts, settings);
+  const { natsMonitorUrl = servers.natsMonitorUrl } = settings;
+  const service = await compositions[name](parts, { ...settings, natsMonitorUrl });
   await service.start();
   return { name, doors: service.doors, health: () => service.health(), close: () => service.stop() };
 }

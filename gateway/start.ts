@@ -65,6 +65,7 @@ async function startServers(settings: ServerSettings, fresh: boolean, started: S
   }
   const directory = await takeDataDirectory(dataDirectory);
   started.add('the data directory', directory.release);
+  let natsMonitorUrl: string | undefined;
   const embed = async (what: string, given: string | undefined, setting: string, start: StartServer) => {
     if (given !== undefined) {
       say(what, `at ${setting}`);
@@ -75,12 +76,17 @@ async function startServers(settings: ServerSettings, fresh: boolean, started: S
     return url;
   };
   const [nats, mongodb] = await Promise.all([
-    embed('broker', natsUrl, 'NATS_URL', (again) => startNats({ directory: directory.nats, fresh, ...again })),
+    embed('broker', natsUrl, 'NATS_URL', async (again) => {
+      const monitorPort = natsMonitorUrl === undefined ? -1 : Number(new URL(natsMonitorUrl).port);
+      const server = await startNats({ directory: directory.nats, fresh, ...again, monitorPort });
+      natsMonitorUrl ??= server.monitorUrl;
+      return server;
+    }),
     embed('database', mongodbUri, 'MONGODB_URI', (again) =>
       startMongodb({ directory: directory.mongodb, fresh, ...again }),
     ),
   ]);
-  return { natsUrl: nats, mongodbUri: mongodb };
+  return { natsUrl: nats, mongodbUri: mongodb, natsMonitorUrl };
 }
 
 function say(what: string, choice: string): void {

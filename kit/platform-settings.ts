@@ -26,6 +26,12 @@ export const platformSettings = {
   ),
   natsUrl: url('NATS_URL', ['nats', 'tls', 'ws', 'wss'], 'broker; several addresses separated by commas', 'embedded'),
   natsCreds: file('NATS_CREDS', 'credentials file for the broker'),
+  natsMonitorUrl: url(
+    'NATS_MONITOR_URL',
+    ['http', 'https'],
+    "the broker's monitoring, where `doctor` asks whether it syncs to disk",
+    'that of the embedded broker',
+  ),
   streamReplicas: integer('STREAM_REPLICAS', 1, 'replicas of each stream; 3 on a cluster of brokers', {
     min: 1,
     max: 5,

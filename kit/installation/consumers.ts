@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import { answered, type Broker } from '../broker.ts';
 import { countLetters, rowOf } from '../dead-letters.ts';
@@ -21,6 +22,7 @@ export type InstalledPartition = {
   deliveries: number;
   acknowledgedSequence: number;
   lastActiveAt: Date | undefined;
+  createdAt: Date;
   ackWaitMs: number;
   /** Whether anybody waits for its messages now. */
   isPulled: boolean;
@@ -51,7 +53,7 @@ export type InstalledConsumer = {
 export type ConsumersLook = { at: number; infos: ConsumerInfo[]; consumers: InstalledConsumer[] };
 
 /** Whoever looks once looks again after this long at what seems to stand still. */
-const SECOND_LOOK_MS = 700;
+export const SECOND_LOOK_MS = 700;
 
 /**
  * All consumers that are described, or that the broker has under a name of a partition; by name.
@@ -60,7 +62,7 @@ const SECOND_LOOK_MS = 700;
 export async function installedConsumers(broker: Broker): Promise<InstalledConsumer[]> {
   const first = await lookAtConsumers(broker);
   if (!first.consumers.some((consumer) => hasTrouble(consumer))) return first.consumers;
-  await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
+  await delay(SECOND_LOOK_MS);
   return (await lookAtConsumers(broker, first)).consumers;
 }
 
@@ -194,6 +196,7 @@ function partitionFrom(
     deliveries: delivered.consumer_seq,
     acknowledgedSequence: ack_floor.stream_seq,
     lastActiveAt: lastActive(info),
+    createdAt: new Date(info.created),
     ackWaitMs: (config.ack_wait ?? 0) / 1_000_000,
     isPulled: info.num_waiting > 0 || info.push_bound,
     isMissing: false,
@@ -210,6 +213,7 @@ const missing: Omit<InstalledPartition, 'partition'> = {
   deliveries: 0,
   acknowledgedSequence: 0,
   lastActiveAt: undefined,
+  createdAt: new Date(0),
   ackWaitMs: 0,
   isPulled: false,
   isMissing: true,
@@ -224,7 +228,7 @@ function lastActive({ delivered, ack_floor }: ConsumerInfo): Date | undefined {
   return times.length === 0 ? undefined : new Date(Math.max(...times));
 }
 
-function hasTrouble({ partitions }: InstalledConsumer): boolean {
+export function hasTrouble({ partitions }: InstalledConsumer): boolean {
   return partitions.some(({ trouble }) => trouble !== '');
 }
 
@@ -237,6 +241,9 @@ export function consumerTrouble({ partitions }: InstalledConsumer): string {
 }
 
 /** The sum of a figure over a consumer's partitions. */
-export function total({ partitions }: InstalledConsumer, figure: 'lag' | 'unacknowledged' | 'redelivered'): number {
+export function total(
+  { partitions }: Pick<InstalledConsumer, 'partitions'>,
+  figure: 'lag' | 'unacknowledged' | 'redelivered',
+): number {
   return partitions.reduce((sum, partition) => sum + partition[figure], 0);
 }

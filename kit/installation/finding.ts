@@ -11,6 +11,9 @@ export type Finding = {
   remedy: string;
 };
 
+/** What is found about one subject; the check's name is added by who runs it. */
+export type Found = Omit<Finding, 'check'>;
+
 const order: readonly Finding['severity'][] = ['problem', 'warning', 'unknown', 'ok'];
 
 export function worstFirst(findings: readonly Finding[]): Finding[] {
@@ -20,4 +23,8 @@ export function worstFirst(findings: readonly Finding[]): Finding[] {
       one.check.localeCompare(other.check) ||
       one.subject.localeCompare(other.subject),
   );
+}
+
+export function isWrong({ severity }: Finding): boolean {
+  return severity === 'problem' || severity === 'warning';
 }

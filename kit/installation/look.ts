@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Broker } from '../broker.ts';
-import { type ConsumersLook, lookAtConsumers } from './consumers.ts';
+import { type ConsumersLook, hasTrouble, lookAtConsumers, SECOND_LOOK_MS } from './consumers.ts';
 import { type InstalledService, installedServices } from './services.ts';
 import { type InstalledStream, installedStreams } from './streams.ts';
 
@@ -36,6 +36,14 @@ export async function lookAtInstallation(
     ...(streams.found === undefined ? {} : { streams: streams.found }),
     ...(consumers.found === undefined ? {} : { consumers: consumers.found }),
   };
+}
+
+/** Looks twice where something seems to stand still, so that what has just come is not taken for it. */
+export async function confirmedLook(broker: Broker, clock: () => Date): Promise<InstallationLook> {
+  const first = await lookAtInstallation(broker, clock);
+  if (!first.consumers?.consumers.some((consumer) => hasTrouble(consumer))) return first;
+  await delay(SECOND_LOOK_MS);
+  return lookAtInstallation(broker, clock, first);
 }
 
 /** What was found, or why it can't be had: also where the answer never comes. */

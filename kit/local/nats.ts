@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { builtOnce, outputOf, programOnPath } from './cache.ts';
 import { freePort, isFree } from './free-port.ts';
@@ -11,6 +11,8 @@ const VERSION = '2.15.2';
 const OLDEST = [2, 14] as const;
 const ATTEMPTS = 3;
 const SERVER = 'nats-server';
+/** Where the server writes on which ports it listens. */
+const PORTS = 'ports';
 
 export type NatsOptions = {
   /** Keeps the journals and the server's log. */
@@ -21,6 +23,8 @@ export type NatsOptions = {
   port?: number;
   /** Whether a publish is acknowledged only once it is on disk. Default true. */
   syncAlways?: boolean;
+  /** Where its monitoring listens, on 127.0.0.1; -1: any free port. Left out: it has none. */
+  monitorPort?: number | undefined;
 };
 
 /** Starts a broker with JetStream on 127.0.0.1. Rejects with what to install where there is none and none can be built. */
@@ -29,15 +33,17 @@ export async function startNats({
   fresh = false,
   port,
   syncAlways = true,
-}: NatsOptions): Promise<LocalServer> {
+  monitorPort,
+}: NatsOptions): Promise<LocalServer & { monitorUrl: string | undefined }> {
   const program = await natsProgram();
   const own = resolve(directory);
   if (fresh) await clearLeashed(SERVER, own);
   for (let attempt = 1; ; attempt++) {
     const chosen = port || (await freePort());
     try {
-      const server = await startOn(own, chosen, syncAlways, program.path);
-      return { ...server, url: `nats://127.0.0.1:${chosen}`, choice: program.choice };
+      const server = await startOn(own, { port: chosen, syncAlways, monitorPort }, program.path);
+      const monitorUrl = await monitorIn(join(own, PORTS));
+      return { ...server, monitorUrl, url: `nats://127.0.0.1:${chosen}`, choice: program.choice };
     } catch (error) {
       // Somebody may have taken the port since it was found free.
       if (port || attempt === ATTEMPTS || (await isFree(chosen))) throw error;
@@ -45,8 +51,10 @@ export async function startNats({
   }
 }
 
-async function startOn(directory: string, port: number, syncAlways: boolean, program: string) {
-  const portsDirectory = join(directory, 'ports');
+type Listening = { port: number; syncAlways: boolean; monitorPort: number | undefined };
+
+async function startOn(directory: string, listening: Listening, program: string) {
+  const portsDirectory = join(directory, PORTS);
   const configuration = join(directory, 'nats-server.conf');
   return startLeashed({
     name: SERVER,
@@ -56,18 +64,31 @@ async function startOn(directory: string, port: number, syncAlways: boolean, pro
     prepare: async () => {
       await rm(portsDirectory, { recursive: true, force: true });
       await mkdir(portsDirectory);
-      await writeFile(configuration, configurationOf(directory, port, syncAlways, portsDirectory));
+      await writeFile(configuration, configurationOf(directory, listening, portsDirectory));
     },
     // The server writes its ports once it listens on them, which is after it has recovered its streams.
     isReady: async () => (await readdir(portsDirectory)).length > 0,
   });
 }
 
-function configurationOf(directory: string, port: number, syncAlways: boolean, portsDirectory: string): string {
+/** Where the server says that its monitoring listens; undefined where it has none. */
+async function monitorIn(portsDirectory: string): Promise<string | undefined> {
+  const [file] = await readdir(portsDirectory);
+  if (file === undefined) return undefined;
+  const { monitoring } = JSON.parse(await readFile(join(portsDirectory, file), 'utf8')) as { monitoring?: string[] };
+  return monitoring?.[0];
+}
+
+function configurationOf(
+  directory: string,
+  { port, syncAlways, monitorPort }: Listening,
+  portsDirectory: string,
+): string {
   return [
     'server_name: causeway-local',
     'host: "127.0.0.1"',
     `port: ${port}`,
+    ...(monitorPort === undefined ? [] : [`http: "127.0.0.1:${monitorPort}"`]),
     `ports_file_dir: ${JSON.stringify(portsDirectory)}`,
     'jetstream {',
     `  store_dir: ${JSON.stringify(directory)}`,

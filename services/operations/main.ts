@@ -1,4 +1,4 @@
 import { runService } from '#kit/service-process.ts';
-import { operations } from './operations.ts';
+import { operations, operationsSettings } from './operations.ts';
 
-await runService('operations', operations);
+await runService('operations', operations, operationsSettings);

@@ -2,7 +2,7 @@ import { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
 import { CommandHandler } from '#kit/decider.ts';
 import { installedConsumers } from '#kit/installation/consumers.ts';
 import { diagnose } from '#kit/installation/diagnosis.ts';
-import { type InstallationLook, lookAtInstallation } from '#kit/installation/look.ts';
+import { confirmedLook, type InstallationLook, lookAtInstallation } from '#kit/installation/look.ts';
 import { installedServices } from '#kit/installation/services.ts';
 import { installedStreams } from '#kit/installation/streams.ts';
 import { ensureJournals, Journal } from '#kit/journal.ts';
@@ -20,13 +20,17 @@ import { fulfilmentStanding } from './adapters/fulfilment-standing.ts';
 import { parkedLetters } from './adapters/parked-letters.ts';
 import { projectionActAggregate } from './adapters/projection-act-aggregate.ts';
 import { resolutionAggregate } from './adapters/resolution-aggregate.ts';
+import { stockCheck } from './adapters/stock-check.ts';
 import { Acts, type Letters } from './doors/acts.ts';
 import { operationsDoor } from './doors/operations-service.ts';
 import { Overview } from './doors/overview.ts';
+import type { OperationsSettings } from './settings.ts';
 import { latencies, openFulfilments } from './views/fulfilments/fulfilment-figures.ts';
 import { fulfilmentsView } from './views/fulfilments/fulfilments-view.ts';
 import { pulseOf } from './views/pulse/pulse-queries.ts';
 import { pulseView } from './views/pulse/pulse-view.ts';
+
+export { operationsSettings } from './settings.ts';
 
 /** What a view does not answer in this time is left out of the overview. */
 const VIEW_WITHIN_MS = 2_000;
@@ -43,7 +47,10 @@ const VIEW_WITHIN_MS = 2_000;
  * | fulfilments | FULFILMENT; OPERATIONS, what operators decided |
  * | pulse | ORDERS, FULFILMENT: how many orders came and went, by minute |
  */
-export async function operations(parts: ServiceParts): Promise<Service> {
+export async function operations(
+  parts: ServiceParts,
+  { environment, natsMonitorUrl }: OperationsSettings = { environment: 'development', natsMonitorUrl: undefined },
+): Promise<Service> {
   const { broker, personalData, clock, logger } = parts;
   const journal = new Journal(journalOf('operations'), broker);
   const acts = new CommandHandler(journal, actAggregate, personalData, clock);
@@ -52,11 +59,13 @@ export async function operations(parts: ServiceParts): Promise<Service> {
   const fulfilments = new Projection(fulfilmentsView, parts);
   const pulse = new Projection(pulseView, parts);
   const work = new OwnedWork([fulfilments, pulse], [acts, resolutions, projectionActs], parts);
+  const circumstances = { isProduction: environment === 'production', natsMonitorUrl, clock };
+  const diagnosis = (seen: InstallationLook) => diagnose(broker, seen, circumstances, [stockCheck]);
   const look = (earlier?: InstallationLook) => lookAtInstallation(broker, clock, earlier);
   const soonest = () => AbortSignal.timeout(VIEW_WITHIN_MS);
   const overview = new Overview({
     look,
-    diagnose: (seen) => diagnose(broker, seen),
+    diagnose: diagnosis,
     pulse: async (now) => pulseOf(await pulse.reached([], soonest()), now),
     open: async (now) => openFulfilments(await fulfilments.reached([], soonest()), now),
     latencies: async () => latencies(await fulfilments.reached([], soonest())),
@@ -85,7 +94,7 @@ export async function operations(parts: ServiceParts): Promise<Service> {
           services: () => installedServices(broker, clock),
           streams: () => installedStreams(broker),
           consumers: () => installedConsumers(broker),
-          diagnose: async () => diagnose(broker, await look()),
+          diagnose: async () => diagnosis(await confirmedLook(broker, clock)),
         },
         overview,
         descriptions: () => readDescriptions(broker),

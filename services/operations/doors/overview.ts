@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type WatchOverviewResponse, WatchOverviewResponseSchema } from '#gen/causeway/operations/v1/flow_pb.js';
-import type { Finding } from '#kit/installation/finding.ts';
+import { type Finding, isWrong } from '#kit/installation/finding.ts';
 import { type InstallationLook, soon } from '#kit/installation/look.ts';
 import { type Durations, quantile } from '../views/fulfilments/fulfilment-figures.ts';
 import type { Pulse } from '../views/pulse/pulse-queries.ts';
@@ -95,7 +95,7 @@ export class Overview {
           ...pulseOf(pulse.found),
           ...openOf(open.found),
           ...latenciesOf(times.found),
-          findings: (found.found ?? []).filter(({ severity }) => severity !== 'ok').map(findingMessage),
+          findings: (found.found ?? []).filter(isWrong).map(findingMessage),
           missing: [...look.missing, ...[pulse, open, times, found].flatMap(({ why }) => why ?? [])],
         }),
       );

@@ -1,3 +1,0 @@
-import type { Check } from '../diagnosis.ts';
-
-export const consumerChecks: readonly Check[] = [];
