@@ -9,6 +9,7 @@ import { callLimit } from '#kit/rpc/limit.ts';
 import { Pipeline } from '#kit/rpc/pipeline.ts';
 import type { Logger } from '#kit/telemetry/logging.ts';
 import type { Telemetry } from '#kit/telemetry/setup.ts';
+import { AsyncApi } from './asyncapi/asyncapi.ts';
 import { ConsoleFiles } from './console-files.ts';
 import { CONSOLE_DIST } from './console-sources.ts';
 import { eventRegistry } from './services.ts';
@@ -58,11 +59,13 @@ export async function startGateway(
   });
   started.add('the gRPC door', grpc.stop);
   const page = new ConsoleFiles(CONSOLE_DIST, { traceUrl: settings.traceUrl, whyAbsent: whyNoConsole });
+  const asyncApi = new AsyncApi(doors, logger);
   const http = await startHttpServer(doors, pipeline, {
     ...common,
     port: settings.httpPort,
     serveMetrics: telemetry.serveMetrics,
-    serveOther: (request, response) => page.serve(request, response),
+    serveOther: async (request, response) =>
+      (await asyncApi.serve(request, response)) || (await page.serve(request, response)),
     logger,
   });
   // Both at once: what they wait for, one after the other, could take longer than a stop may.
