@@ -41,7 +41,7 @@ const ends = new Map(
 );
 const view = new Projection(ordersView, parts);
 const [began, cpuBefore] = [performance.now(), process.cpuUsage()];
-void view.own(allPartitions);
+await view.own(allPartitions);
 while (view.positions().some(({ partition, sequence }) => sequence < (ends.get(partition) ?? 0))) await delay(LOOK_MS);
 const seconds = (performance.now() - began) / 1_000;
 const { user, system } = process.cpuUsage(cpuBefore);
