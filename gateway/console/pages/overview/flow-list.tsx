@@ -5,12 +5,16 @@ import { consumerSign, serviceWord } from './flow-words.ts';
 import { ServiceFacts } from './node-details.tsx';
 
 /** What the map shows, for a page that is too narrow for it. */
-export function FlowList({ graph }: { graph: FlowGraph }) {
+export function FlowList({ graph, selected }: { graph: FlowGraph; selected: string | undefined }) {
   return (
     <ul className="plain flow-list" aria-label="Services">
       {graph.services.map((service) => (
         <li key={service.id} className="card">
-          <details>
+          <details
+            key={selected}
+            open={isWithin(service, selected)}
+            ref={isWithin(service, selected) ? showIt : undefined}
+          >
             <summary>
               <Summary service={service} />
             </summary>
@@ -20,6 +24,14 @@ export function FlowList({ graph }: { graph: FlowGraph }) {
       ))}
     </ul>
   );
+}
+
+function isWithin({ id, journals, consumers }: ServiceNode, selected: string | undefined): boolean {
+  return [{ id }, ...journals, ...consumers].some((node) => node.id === selected);
+}
+
+function showIt(element: HTMLElement | null): void {
+  element?.scrollIntoView({ block: 'center' });
 }
 
 function Summary({ service: { name, state, standing, journals, consumers } }: { service: ServiceNode }) {

@@ -92,7 +92,7 @@ function FindingLine({
       {where !== undefined && 'page' in where && <Link href={where.page}>{where.name}</Link>}
       {where !== undefined && 'node' in where && (
         <button type="button" className="link" onClick={() => onSelect(where.node)}>
-          Show in the map
+          Show it
         </button>
       )}
     </li>

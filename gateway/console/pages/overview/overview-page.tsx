@@ -92,7 +92,7 @@ const Picture = memo(({ overview }: { overview: WatchOverviewResponse }) => {
         <section aria-label="Flow of events" ref={measure} className={isNarrow ? undefined : 'flow'}>
           {width !== undefined &&
             (isNarrow ? (
-              <FlowList graph={graph} />
+              <FlowList graph={graph} selected={selected} />
             ) : (
               <>
                 <FlowMap graph={graph} width={width} selected={selected} onSelect={setSelected} />

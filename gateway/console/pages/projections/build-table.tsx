@@ -1,3 +1,4 @@
+import { Link } from 'wouter';
 import { BuildStatus, type ProjectionBuild } from '#gen/causeway/operations/v1/projections_pb.js';
 import { Badge } from '../../parts/badge.tsx';
 import { Moment } from '../../parts/moment.tsx';
@@ -31,7 +32,7 @@ export function BuildTable({ rows, onAct }: Parts) {
 const columns: readonly Column<Row>[] = [
   { name: 'View', cell: (row) => <ViewName row={row} /> },
   { name: 'Build', cell: (row) => <BuildName build={row.build} /> },
-  { name: 'How far', cell: ({ build }) => <HowFar build={build} /> },
+  { name: 'How far', cell: ({ projection, build }) => <HowFar service={projection.service} build={build} /> },
   { name: 'Documents', cell: ({ build }) => build.documents.toLocaleString(), isNumber: true },
 ];
 
@@ -65,7 +66,7 @@ function BuildName({ build }: { build: ProjectionBuild }) {
 /** Below it, a build is as far as it can be: there is always something under way. */
 const UNDER_WAY = 10n;
 
-function HowFar({ build }: { build: ProjectionBuild }) {
+function HowFar({ service, build }: { service: string; build: ProjectionBuild }) {
   const { status, eventsLeft, parkedMessages, trouble, positions, switchesWhenCaughtUp } = build;
   const isBuilding = status === BuildStatus.BUILDING;
   return (
@@ -79,7 +80,11 @@ function HowFar({ build }: { build: ProjectionBuild }) {
             : 'up to date'}
       </span>
       {isBuilding && switchesWhenCaughtUp && <span className="muted more-of-it">Readers are switched to it then.</span>}
-      {parkedMessages > 0n && <span className="wrong more-of-it">! {counted(parkedMessages, 'message')} parked</span>}
+      {parkedMessages > 0n && (
+        <Link className="wrong more-of-it" href={`/dead-letters?consumer=${service}-${build.collection}`}>
+          ! {counted(parkedMessages, 'message')} parked
+        </Link>
+      )}
       {trouble !== '' && <span className="wrong more-of-it">! {trouble}</span>}
       {positions.length > 0 && <Positions build={build} />}
     </div>
