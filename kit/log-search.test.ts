@@ -50,6 +50,13 @@ test('everything is found, the newest first over all journals, on pages of any s
   }
 });
 
+test('a journal that holds nothing yet keeps nothing of the others from being found', async () => {
+  const { said, deposit, pages } = await openBanks();
+  expect((await pages({}, 10)).flat()).toEqual([]);
+  await deposit('anna');
+  expect((await pages({}, 10)).flat()).toEqual(said);
+});
+
 test('what is stored while somebody turns pages is on none of the later ones, and pushes none out', async () => {
   const { said, deposit, pages } = await openBanks();
   await deposit('anna', 30);

@@ -133,7 +133,8 @@ async function rangeOf(
 ): Promise<Range> {
   const nothing = { from: 1, below: 1 };
   const { subject, first: start, last } = asked;
-  const from = asked.from === undefined ? start : await sequenceAt(broker, stream, asked.from);
+  // An empty journal begins at 0, which is no sequence to ask for.
+  const from = asked.from === undefined ? Math.max(start, 1) : await sequenceAt(broker, stream, asked.from);
   const until = asked.until === undefined ? undefined : await sequenceAt(broker, stream, asked.until);
   if (from === undefined) return nothing;
   const below = Math.min(asked.below ?? last + 1, until ?? last + 1);
