@@ -17,7 +17,7 @@ const MAX_ROWS = 30;
 export function LetterEditor({ letter, type }: { letter: DeadLetter; type: DescMessage }) {
   const original = useMemo(() => {
     const message = letter.data === undefined ? undefined : anyUnpack(letter.data, eventRegistry);
-    return editableJson(type, message);
+    return editableJson(type, message, letter.key);
   }, [letter, type]);
   const [text, setText] = useState(original);
   const [edited, setEdited] = useState<Any>();

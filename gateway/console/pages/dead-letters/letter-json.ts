@@ -16,14 +16,19 @@ import { type JsonEntry, JsonError, type JsonNode, positionedJson } from './posi
 export type Problem = { text: string; from: number; to: number; line: number; column: number };
 export type Checked = { message: Message; problem?: undefined } | { message?: undefined; problem: Problem };
 
-/** What an operator may change of a message: all but what is personal, which stays sealed. */
-export function editableJson(type: DescMessage, message: Message | undefined): string {
+/**
+ * What an operator may change of a message: all but what is personal, which stays sealed.
+ * @param message undefined where it can not be read.
+ * @param key of its aggregate, most often the order's id.
+ */
+export function editableJson(type: DescMessage, message: Message | undefined, key: string): string {
   const json = toJson(type, message ?? create(type), {
     registry: eventRegistry,
     // Where nothing can be read, all fields are there to be filled.
     alwaysEmitImplicit: message === undefined,
   }) as Record<string, JsonValue>;
   for (const field of type.fields) if (isKept(field)) delete json[field.jsonName];
+  if (message === undefined && 'orderId' in json) json.orderId = key;
   return JSON.stringify(json, undefined, 2);
 }
 

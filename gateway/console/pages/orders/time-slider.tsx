@@ -36,34 +36,41 @@ export function TimeSlider({ events, index, follows, isLive, onChoose }: Parts) 
   const name = words(shortType(event.type));
   return (
     <div className="card slider">
-      <div className="slider-line">
-        <button type="button" aria-label={plays ? 'Pause' : 'Play from the start'} onClick={play} disabled={last === 0}>
-          {plays ? '❚❚' : '▶'}
-        </button>
-        <input
-          type="range"
-          aria-label="Moment in the order's history"
-          aria-valuetext={`${index + 1} of ${events.length}: ${name}`}
-          min={0}
-          max={last}
-          value={index}
-          onChange={(change) => choose(change.target.valueAsNumber)}
-        />
-        <button
-          type="button"
-          className={follows ? 'live-button is-live' : 'live-button'}
-          aria-pressed={follows}
-          onClick={() => choose(undefined)}
-        >
-          <span aria-hidden="true">●</span> {follows && !isLive ? 'Interrupted' : 'Live'}
-        </button>
+      <div className="slider-top">
+        <div className="slider-line">
+          <button
+            type="button"
+            aria-label={plays ? 'Pause' : 'Play from the start'}
+            onClick={play}
+            disabled={last === 0}
+          >
+            {plays ? '❚❚' : '▶'}
+          </button>
+          <input
+            type="range"
+            aria-label="Moment in the order's history"
+            aria-valuetext={`${index + 1} of ${events.length}: ${name}`}
+            min={0}
+            max={last}
+            value={index}
+            onChange={(change) => choose(change.target.valueAsNumber)}
+          />
+          <button
+            type="button"
+            className={follows ? 'live-button is-live' : 'live-button'}
+            aria-pressed={follows}
+            onClick={() => choose(undefined)}
+          >
+            <span aria-hidden="true">●</span> {follows && !isLive ? 'Interrupted' : 'Live'}
+          </button>
+        </div>
+        <p className="slider-where">
+          <strong>{name}</strong>{' '}
+          <span className="muted">
+            event {index + 1} of {events.length}, {sincePlaced(events, event)}
+          </span>
+        </p>
       </div>
-      <p className="slider-where">
-        <strong>{name}</strong>{' '}
-        <span className="muted">
-          event {index + 1} of {events.length}, {sincePlaced(events, event)}
-        </span>
-      </p>
       <MomentCard events={events} index={index} />
     </div>
   );
