@@ -9,7 +9,7 @@ import type { Door } from '#kit/rpc/door.ts';
 import type { Logger } from '#kit/telemetry/logging.ts';
 import { asyncApiDocument } from './asyncapi-document.ts';
 
-export const ASYNCAPI_PATH = '/asyncapi.json';
+const ASYNCAPI_PATH = '/asyncapi.json';
 
 /** Who asks again and again costs nothing; who changes something sees it soon. */
 const FRESH_MS = 5_000;

@@ -28,6 +28,7 @@ const TEXTS: readonly [RegExp, string][] = [
   [/^tracking_number$/, 'CW-0000-2718'],
   [/^carrier$/, 'sandbox'],
   [/^provider$/, 'sandbox'],
+  [/^reference$/, 'pi_2718'],
   [/^url$/, 'https://example.com/hooks'],
   [/^secret$/, 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'],
   [/^payload$/, '{"order_id":"3b6a1c52-8f0e-4d7a-9c41-5e2f7a90d1b6"}'],

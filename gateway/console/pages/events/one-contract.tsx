@@ -17,7 +17,7 @@ export function OneContract({ contract }: { contract: EventContract }) {
         <h2>{words(shortType(type))}</h2>
         <p>{description}</p>
         <Facts contract={contract} />
-        <div className="buttons">
+        <div className="buttons links">
           <Link href={`/events?${addressOf({ type })}`}>Those that there were</Link>
           <a href="/asyncapi.json">AsyncAPI</a>
         </div>
