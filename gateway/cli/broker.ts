@@ -8,12 +8,23 @@ import { SettingsError } from '#kit/settings.ts';
  * @throws SettingsError without its address; StartError where it can't be reached.
  */
 export async function atBroker<Result>(
-  { natsUrl, natsCreds }: Pick<PlatformSettings, 'natsUrl' | 'natsCreds'>,
+  {
+    natsUrl,
+    natsCreds,
+    streamReplicas = 1,
+    journalMaxBytes,
+  }: Pick<PlatformSettings, 'natsUrl' | 'natsCreds'> & Partial<PlatformSettings>,
   run: (broker: Broker) => Promise<Result>,
 ): Promise<Result> {
   if (natsUrl === undefined)
     throw new SettingsError("NATS_URL must be set: the platform's broker; `npm start` prints where its own is");
-  const broker = await connectBroker({ url: natsUrl, credentials: natsCreds, name: 'causeway-cli' }).catch((error) => {
+  const broker = await connectBroker({
+    url: natsUrl,
+    credentials: natsCreds,
+    name: 'causeway-cli',
+    replicas: streamReplicas,
+    journalMaxBytes,
+  }).catch((error) => {
     // The address may hold a password.
     throw new StartError(
       `the broker at NATS_URL can not be reached: ${error instanceof Error ? error.message : error}`,

@@ -5,12 +5,16 @@ import type { Caller } from '#kit/rpc/call.ts';
 import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
 import { auditCommand } from './audit.ts';
+import { consumersCommand } from './consumers.ts';
 import { deadLettersCommand } from './dead-letters.ts';
+import { doctorCommand } from './doctor.ts';
 import { eventsCommand } from './events.ts';
 import { fulfilmentsCommand } from './fulfilments.ts';
 import { newServiceCommand } from './new-service/command.ts';
 import { ordersCommand } from './orders.ts';
 import { projectionsCommand } from './projections.ts';
+import { servicesCommand } from './services.ts';
+import { streamsCommand } from './streams.ts';
 
 const WHAT_ERASING_DOES = `Every key of the customer is destroyed, for ever: the e-mail, name and address in their
 events can then be read by nobody, in no copy of a journal. Their orders stay, without these. Stop the customer's calls first:
@@ -64,6 +68,10 @@ for (const group of [
   eventsCommand(),
   ordersCommand(),
   projectionsCommand(),
+  servicesCommand(),
+  streamsCommand(),
+  consumersCommand(),
+  doctorCommand(),
 ]) {
   for (const command of [group, ...group.commands]) command.copyInheritedSettings(program);
   program.addCommand(group);

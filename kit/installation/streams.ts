@@ -31,7 +31,7 @@ export type InstalledStream = {
 };
 
 /** Streams as the platform declares them: its own, and every service's that ever started here. */
-export function declaredStreams(
+function declaredStreams(
   broker: Pick<Broker, 'replicas' | 'journalMaxBytes'>,
   descriptions: readonly ServiceDescription[],
 ): StreamDeclaration[] {

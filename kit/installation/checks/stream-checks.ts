@@ -1,5 +1,7 @@
+import { bucketStream } from '../../bucket-entries.ts';
+import { PERSONAL_DATA_BUCKET } from '../../personal-data.ts';
 import type { Check } from '../diagnosis.ts';
-import { declaredStreams, type InstalledStream, isFollowed } from '../streams.ts';
+import { type InstalledStream, isFollowed } from '../streams.ts';
 
 const NEARLY_FULL = 0.8;
 const FULL = 0.95;
@@ -12,12 +14,13 @@ export const streamChecks: readonly Check[] = [
   {
     name: 'stream-missing',
     ok: 'each stream is there that a service publishes to, and so are the keys of customers',
-    look({ broker, streams, descriptions }) {
+    look({ streams, descriptions }) {
       if (streams === undefined || descriptions === undefined) return undefined;
       const there = new Set(streams.map(({ name }) => name));
-      return declaredStreams(broker, descriptions)
-        .filter(({ name }) => !there.has(name))
-        .map(({ name }) => ({
+      const needed = descriptions.flatMap(({ journals }) => journals.map(({ stream }) => stream));
+      return [...new Set([...needed, bucketStream(PERSONAL_DATA_BUCKET)])]
+        .filter((name) => !there.has(name))
+        .map((name) => ({
           severity: 'problem',
           subject: name,
           message: 'there is no such stream, and it is declared',
