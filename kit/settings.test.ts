@@ -19,6 +19,7 @@ import {
   size,
   text,
   url,
+  urlWith,
 } from './settings.ts';
 
 let folder: string;
@@ -146,3 +147,14 @@ test('each setting can be described with its default', () => {
     { name: 'KEY', default: 'a development key', meaning: 'what opens it' },
   ]);
 });
+
+test.each([['ftp://host/{trace_id}'], ['https:///{trace_id}'], ['https://host/trace']])(
+  '%s is no address that a trace id is put into',
+  (given) => {
+    const settings = { traceUrl: urlWith('{trace_id}', 'TRACE_URL', 'where a trace is found') };
+
+    expect(() => readSettings(settings, { TRACE_URL: given })).toThrow('TRACE_URL must be an address');
+    const good = 'https://host/trace/{trace_id}';
+    expect(readSettings(settings, { TRACE_URL: good })).toEqual({ traceUrl: good });
+  },
+);
