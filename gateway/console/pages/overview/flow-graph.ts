@@ -128,7 +128,8 @@ function consumersByName(flows: WatchOverviewResponse['consumers'], retrying: re
       rate: sum(({ rate }) => rate),
       lag: sum(({ lag }) => lag),
       redelivered: sum(({ redelivered }) => redelivered),
-      parked: sum(({ parked }) => parked),
+      // A view of several journals has its dead letters in one place.
+      parked: Math.max(...inflows.map(({ parked }) => parked)),
       trouble: [...new Set(inflows.map(({ trouble }) => trouble))].filter((trouble) => trouble !== '').join('; '),
       inflows,
       retrying: retrying.filter(({ consumer }) => consumer === name),

@@ -2,7 +2,7 @@ import { Link } from 'wouter';
 import { type Finding, Severity, type WatchOverviewResponse } from '#gen/causeway/operations/v1/flow_pb.js';
 import { Badge } from '../../parts/badge.tsx';
 import { counted } from '../../parts/words.ts';
-import { severityWord, whereaboutsOf } from './findings.ts';
+import { allFindings, severityWord, whereaboutsOf } from './findings.ts';
 import type { FlowGraph } from './flow-graph.ts';
 
 /** So many findings are shown at once; the others on request. */
@@ -11,7 +11,9 @@ const SHOWN = 3;
 type Parts = { overview: WatchOverviewResponse; graph: FlowGraph; onSelect: (id: string) => void };
 
 /** What is wrong, the worst first, with what to do; or that all is well. */
-export function HealthBand({ overview: { findings, missing }, graph, onSelect }: Parts) {
+export function HealthBand({ overview, graph, onSelect }: Parts) {
+  const { missing } = overview;
+  const findings = allFindings(overview, graph);
   const tone = bandTone(findings);
   const list = (some: readonly Finding[]) => (
     <ul className="plain">
@@ -87,7 +89,7 @@ function FindingLine({
       <div className="what">
         {finding.subject !== '' && <strong>{finding.subject}: </strong>}
         {finding.message}
-        {finding.remedy !== '' && <span className="muted"> {finding.remedy}</span>}
+        {finding.remedy !== '' && <div className="muted">{finding.remedy}</div>}
       </div>
       {where !== undefined && 'page' in where && <Link href={where.page}>{where.name}</Link>}
       {where !== undefined && 'node' in where && (

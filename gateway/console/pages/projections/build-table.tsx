@@ -5,7 +5,7 @@ import { Moment } from '../../parts/moment.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { type Column, Table } from '../../parts/table.tsx';
 import { counted } from '../../parts/words.ts';
-import { type Act, actsFor, buildStatus, progressText, type Row, shareDone } from './build-words.ts';
+import { type Act, actsFor, buildStatus, isBehind, progressText, type Row, shareDone } from './build-words.ts';
 
 type Parts = { rows: readonly Row[]; onAct: (act: Act, row: Row) => void };
 
@@ -63,22 +63,15 @@ function BuildName({ build }: { build: ProjectionBuild }) {
   );
 }
 
-/** Below it, a build is as far as it can be: there is always something under way. */
-const UNDER_WAY = 10n;
-
 function HowFar({ service, build }: { service: string; build: ProjectionBuild }) {
   const { status, eventsLeft, parkedMessages, trouble, positions, switchesWhenCaughtUp } = build;
   const isBuilding = status === BuildStatus.BUILDING;
   return (
     <div className="how-far">
       {isBuilding && <Progress label={`Events in build ${build.build}`} share={shareDone(build)} />}
-      <span className={!isBuilding && eventsLeft > UNDER_WAY ? 'behind' : undefined}>
-        {isBuilding
-          ? progressText(build)
-          : eventsLeft > UNDER_WAY
-            ? `! ${counted(eventsLeft, 'event')} behind`
-            : 'up to date'}
-      </span>
+      {isBuilding && progressText(build)}
+      {!isBuilding && isBehind(build) && <span className="behind">! {counted(eventsLeft, 'event')} behind</span>}
+      {!isBuilding && !isBehind(build) && 'up to date'}
       {isBuilding && switchesWhenCaughtUp && <span className="muted more-of-it">Readers are switched to it then.</span>}
       {parkedMessages > 0n && (
         <Link className="wrong more-of-it" href={`/dead-letters?consumer=${service}-${build.collection}`}>

@@ -6,7 +6,7 @@ import {
   ProjectionBuildSchema,
   ProjectionStateSchema,
 } from '#gen/causeway/operations/v1/projections_pb.js';
-import { actsFor, isAtWork, progressText, rowsOf, shareDone } from './build-words.ts';
+import { actsFor, isAtWork, isBehind, progressText, rowsOf, shareDone } from './build-words.ts';
 
 const { ACTIVE, BUILDING, CAUGHT_UP, PREVIOUS } = BuildStatus;
 
@@ -63,4 +63,10 @@ test('what can be done depends on where a build stands', () => {
 test('it is looked at often only while something is being built', () => {
   expect(isAtWork([view('orders', ACTIVE, CAUGHT_UP), view('history', ACTIVE, BUILDING)])).toBe(true);
   expect(isAtWork([view('orders', ACTIVE, CAUGHT_UP)])).toBe(false);
+});
+
+test('what is under way at the moment is not behind', () => {
+  expect(isBehind(build({ eventsLeft: 100n }))).toBe(false);
+  expect(isBehind(build({ eventsLeft: 101n }))).toBe(true);
+  expect(isBehind(build({ eventsLeft: 5_000n, eventsPerSecond: 1_000 }))).toBe(false);
 });

@@ -22,6 +22,14 @@ export function shareDone({ eventsLeft, eventsTotal }: ProjectionBuild): number 
   return Math.min(1, Math.max(0, 1 - Number(eventsLeft) / Number(eventsTotal)));
 }
 
+/** So many events are always under way; beyond, a build is behind if they are more than a few seconds' worth. */
+const UNDER_WAY = 100;
+const BEHIND_SECONDS = 5;
+
+export function isBehind({ eventsLeft, eventsPerSecond }: ProjectionBuild): boolean {
+  return Number(eventsLeft) > Math.max(UNDER_WAY, eventsPerSecond * BEHIND_SECONDS);
+}
+
 /** Such as `12,400 events left, 3,200/s, 4 s to go`. */
 export function progressText({ eventsLeft, eventsPerSecond, remaining }: ProjectionBuild): string {
   return [
