@@ -148,7 +148,7 @@ test('each setting can be described with its default', () => {
   ]);
 });
 
-test.each([['ftp://host/{trace_id}'], ['https:///{trace_id}'], ['https://host/trace']])(
+test.each([['ftp://host/{trace_id}'], ['trace/{trace_id}'], ['https://host/trace']])(
   '%s is no address that a trace id is put into',
   (given) => {
     const settings = { traceUrl: urlWith('{trace_id}', 'TRACE_URL', 'where a trace is found') };
