@@ -11,7 +11,7 @@ const BUCKET = 'services';
 export type DescribedSource = { stream: string; aggregate: string };
 
 /** What a service says: of an aggregate, in a stream. */
-export type Publication = DescribedSource & {
+type Publication = DescribedSource & {
   /** Full names. */
   eventTypes: string[];
 };

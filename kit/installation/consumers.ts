@@ -110,7 +110,7 @@ async function parkedByConsumer(broker: Broker): Promise<Parked> {
 }
 
 /** Consumers by what services say of themselves, and by what the broker has. */
-export function consumersFrom(
+function consumersFrom(
   descriptions: readonly ServiceDescription[],
   infos: readonly ConsumerInfo[],
   parked: Parked,

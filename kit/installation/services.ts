@@ -29,7 +29,7 @@ export async function installedServices(broker: Broker, clock?: () => Date): Pro
 }
 
 /** How services stand, by what is known of them and what their members say. */
-export function servicesFrom(
+function servicesFrom(
   descriptions: readonly ServiceDescription[],
   members: readonly Member[],
 ): InstalledService[] {
