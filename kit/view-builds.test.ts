@@ -368,3 +368,27 @@ test('who sees a switch waits until the build has come to what the journals hold
   void view.own(allPartitions);
   expect((await found)?.amounts).toEqual([1, 2, 3]);
 });
+
+test('what a journal has forgotten is carried over into the next build', async () => {
+  const opened = await openBank(sharedNatsUrl());
+  const { declaration } = opened.journal;
+  const bank = {
+    ...opened,
+    journal: { ...opened.journal, stream: declaration.stream, declaration: { ...declaration, maxAgeMs: 60_000 } },
+  };
+  const [old = '', young = ''] = keys;
+  const one = await processOf(bank as unknown as Bank, sharedMongoUri());
+  void one.view.own(allPartitions);
+  await bank.deposit(old, 1);
+  await vi.waitFor(async () => expect((await documentOf(one.view, old))?.amounts).toEqual([1]), soon);
+  const { streams } = bank.broker.manager;
+  const keep = (ms: number) => streams.update(bank.journal.stream, { max_age: ms * 1e6, duplicate_window: 100 * 1e6 });
+  await keep(100);
+  await expect.poll(async () => (await streams.info(bank.journal.stream)).state.messages, soon).toBe(0);
+  await keep(60_000);
+  await bank.deposit(young, 2);
+  await act(one, { ...rebuild, switchWhenCaughtUp: true });
+  await hasBuilds(one, { 1: 'previous', 2: 'active' });
+  expect((await documentOf(one.view, old))?.amounts).toEqual([1]);
+  expect((await documentOf(one.view, young))?.amounts).toEqual([2]);
+});

@@ -6,7 +6,7 @@ import type { Stored } from './view.ts';
 import type { ViewBuilds } from './view-builds.ts';
 import { requireBuild } from './view-switch.ts';
 
-export type DocumentDifference = {
+type DocumentDifference = {
   id: string;
   /** Paths of the fields that differ; empty where one build has no such document. */
   fields: string[];

@@ -32,7 +32,7 @@ type ProjectionMethods = Pick<
 /** A service that is not quick to say how its views are is left out of a list. */
 const LIST_MS = 1_500;
 
-export type Asking = { signal?: AbortSignal; silenceMs?: number; onProgress?(comparison: Comparison): void };
+type Asking = { signal?: AbortSignal; silenceMs?: number; onProgress?(comparison: Comparison): void };
 
 export type ProjectionParts = {
   /** Services that have views, whether they run or not. */
