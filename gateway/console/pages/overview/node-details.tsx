@@ -15,15 +15,19 @@ type Parts = { graph: FlowGraph; id: string; onSelect: (id: string | undefined) 
 /** A difference of clocks below this is no more than what the answer took. */
 const CLOCK_MS = 500;
 
+/** Details that begin as far down the window are not seen by who has asked for them. */
+const MOSTLY = 0.8;
+
 /** What is known of a node of the map. */
 export function NodeDetails({ graph, id, onSelect }: Parts) {
   const service = graph.services.find((each) => each.id === id);
   const journal = graph.journals.find((each) => each.id === id);
   const consumer = graph.consumers.find((each) => each.id === id);
   const panel = useRef<HTMLElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another node's details begin at their top.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another node's details may stand elsewhere.
   useEffect(() => {
-    panel.current?.scrollIntoView({ block: 'nearest' });
+    const isOutOfSight = (panel.current?.getBoundingClientRect().top ?? 0) > window.innerHeight * MOSTLY;
+    if (isOutOfSight) panel.current?.scrollIntoView({ block: 'start' });
   }, [id]);
   return (
     <section ref={panel} className="card details" aria-label="Details" aria-live="polite">

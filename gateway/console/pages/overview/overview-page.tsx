@@ -1,4 +1,4 @@
-import { memo, useMemo, useState } from 'react';
+import { memo, useEffect, useMemo, useState } from 'react';
 import type { WatchOverviewResponse } from '#gen/causeway/operations/v1/flow_pb.js';
 import { operations } from '../../connection.ts';
 import { Loading } from '../../parts/answer.tsx';
@@ -36,8 +36,12 @@ export default function OverviewPage() {
     (overview) => setHeard({ overview, at: Date.now() }),
   );
   const again = () => setAttempt(attempt + 1);
-  const isSilent = heard !== undefined && now - heard.at > SILENCE_MS;
-  const isOld = error !== undefined || isSilent;
+  const silences = heard === undefined ? 0 : Math.floor((now - heard.at) / SILENCE_MS);
+  const isOld = error !== undefined || silences > 0;
+  // A connection that has died without a word is not waited for: it is made anew.
+  useEffect(() => {
+    if (silences > 0) setAttempt((before) => before + 1);
+  }, [silences]);
 
   return (
     <Page title="Overview" actions={<AsOf heard={heard} isOld={isOld} now={now} />}>
