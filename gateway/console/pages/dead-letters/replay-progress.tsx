@@ -19,14 +19,15 @@ export function ReplayProgress({ run }: { run: Run }) {
       <p role="status">{textOf(run)}</p>
       {run.error !== undefined && <Failure error={run.error} />}
       {rows.length > 0 && (
-        <div className="outcomes">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard.
+        <section className="outcomes" aria-label="Outcomes" tabIndex={0}>
           <Table
             caption="What came of each key"
             columns={run.wasDryRun ? dryColumns : columns}
             rows={rows}
             keyOf={({ consumer, partition, key }) => `${consumer} ${partition} ${key}`}
           />
-        </div>
+        </section>
       )}
     </div>
   );

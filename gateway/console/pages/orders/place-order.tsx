@@ -112,7 +112,7 @@ export function PlaceOrder({ onClose }: { onClose: () => void }) {
             </Field>
           ))}
         </div>
-        {place.isError && <Failure error={place.error} />}
+        {place.isError && !isShownAtFields(problems) && <Failure error={place.error} />}
         <div className="buttons">
           <button type="submit" className="main" disabled={place.isPending}>
             {place.isPending ? 'Placing…' : 'Place the order'}
@@ -124,6 +124,12 @@ export function PlaceOrder({ onClose }: { onClose: () => void }) {
       </form>
     </Dialog>
   );
+}
+
+/** Whether all that is wrong stands beside its field. */
+function isShownAtFields(problems: ReadonlyMap<string, string>): boolean {
+  const shown = /^(customer_id|email|payment_method|lines(\[\d+\]\.(sku|quantity))?|ship_to\.\w+)$/;
+  return problems.size > 0 && [...problems.keys()].every((field) => shown.test(field));
 }
 
 function problemOfLine(problems: ReadonlyMap<string, string>, index: number): string | undefined {
