@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const include = ['{kit,services,gateway,bench,test}/**/*.test.ts'];
+const inChromium = ['test/browser/*.test.ts'];
 
 /** Words of files that start servers or programs, or change what their whole process has. */
 const NEEDS_ITS_OWN_PROCESS =
@@ -23,9 +24,14 @@ export default defineConfig({
     globalSetup: 'kit/testing/global-setup.ts',
     setupFiles: 'kit/testing/file-setup.ts',
     projects: [
-      { extends: true, test: { name: 'alone', include, exclude: sharing } },
+      { extends: true, test: { name: 'alone', include, exclude: [...sharing, ...inChromium] } },
       // They take turns in a few processes, each of which loads the code once.
       { extends: true, test: { name: 'sharing', include: sharing, isolate: false } },
+      // The page is built before them, where its sources are others than those that it was built from.
+      {
+        extends: true,
+        test: { name: 'browser', include: inChromium, globalSetup: 'test/browser/build-console.ts' },
+      },
     ],
   },
 });

@@ -44,6 +44,9 @@ export function ownMongodb(): Promise<OwnServer> {
   return ownServer((directory, port) => startMongodb({ directory, ...(port === undefined ? {} : { port }) }));
 }
 
+/** The master key of services in tests; a platform that shares a broker with one is told it. */
+export const testMasterKey = Buffer.alloc(32, 7);
+
 /** A service's parts on these servers, with a key that is always the same; closed when the test, or its file, ends. */
 export async function openTestParts(
   service: string,
@@ -55,7 +58,7 @@ export async function openTestParts(
     natsUrl,
     mongodbUri,
     replicas: 1,
-    personalDataKey: Buffer.alloc(32, 7),
+    personalDataKey: testMasterKey,
     sampleData: false,
   };
   const parts = await openServiceParts(service, settings, silent, clock);

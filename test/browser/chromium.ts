@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { atTheEnd } from '#kit/testing/servers.ts';
 
 const PLACES = [
   '/usr/bin/chromium',
@@ -29,11 +28,10 @@ export async function startChromium(): Promise<Browser> {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** A browser for a test file. */
-export async function testBrowser(): Promise<Browser> {
-  const browser = await startChromium();
-  atTheEnd(() => browser.close());
-  return browser;
+/** A page with nothing in it yet, in a context of its own: nobody is signed in there, and nothing is kept. */
+export async function blankPage(browser: Browser, look: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...look });
+  return context.newPage();
 }
 
 /** The console, signed in by its address as `npm start` prints it. */
@@ -42,8 +40,7 @@ export async function openConsole(
   address: string,
   { token, path = '/', ...look }: BrowserContextOptions & { token: string; path?: string },
 ): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...look });
-  const page = await context.newPage();
+  const page = await blankPage(browser, look);
   await page.goto(`${address}${path}#token=${token}`);
   return page;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
-import { expect, onTestFinished } from 'vitest';
+import { expect } from 'vitest';
 import { type OrderPlaced, OrderPlacedSchema } from '#gen/causeway/orders/v1/events_pb.js';
 import { KeyedConsumer } from '#kit/consumer.ts';
 import { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
@@ -10,6 +10,7 @@ import { allPartitions, subjectOf } from '#kit/partitions.ts';
 import { sealed } from '#kit/personal-data.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
+import { atTheEnd } from '#kit/testing/servers.ts';
 
 const versions = new Map<string, number>();
 
@@ -45,7 +46,7 @@ export async function say<Desc extends DescMessage>(
 
 export type Shop = Awaited<ReturnType<typeof openShop>>;
 
-/** A consumer of orders of its own, that parks what it refuses, as long as it is not mended. Stopped with the test. */
+/** A consumer of orders of its own, that parks what it refuses, as long as it is not mended. Stopped when the test, or its file, ends. */
 export async function openShop(parts: ServiceParts, refuses: (order: OrderPlaced) => boolean = () => true) {
   const name = `greet-${randomUUID().slice(0, 8)}`;
   const handled: OrderPlaced[] = [];
@@ -63,7 +64,7 @@ export async function openShop(parts: ServiceParts, refuses: (order: OrderPlaced
     },
     { ...parts, service: 'shop' },
   );
-  onTestFinished(() => consumer.stop());
+  atTheEnd(() => consumer.stop());
   await consumer.own(allPartitions);
 
   function place(key: string, paymentMethod: string): Promise<void> {
