@@ -15,7 +15,7 @@ import { words } from '../../parts/words.ts';
 import { Deadline } from './deadline.tsx';
 import { hasEnded, waitingFor } from './waiting.ts';
 
-export type FulfilmentFilter = { status: FulfilmentStatus; overdue: boolean };
+type FulfilmentFilter = { status: FulfilmentStatus; overdue: boolean };
 
 const PAGE_SIZE = 20;
 const REFRESH_MS = 3_000;

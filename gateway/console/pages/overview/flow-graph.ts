@@ -8,7 +8,7 @@ import {
 } from '#gen/causeway/operations/v1/flow_pb.js';
 
 /** How a node is: the worst of what is known of it. */
-export type Standing = 'fine' | 'behind' | 'retrying' | 'troubled';
+type Standing = 'fine' | 'behind' | 'retrying' | 'troubled';
 
 /** What a consumer has from one stream. */
 export type Inflow = {

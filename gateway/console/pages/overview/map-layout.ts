@@ -14,7 +14,7 @@ export type Edge = {
 export type MapLayout = { width: number; height: number; boxes: ReadonlyMap<string, Box>; edges: Edge[] };
 
 export const HEAD = 29;
-export const ROW = 20;
+const ROW = 20;
 const FOOT = 5;
 const CARD_GAP = 9;
 const JOURNAL_HEIGHT = 38;
