@@ -66,7 +66,7 @@ export function useReplay() {
   return { run, start, stop: () => ended.current?.abort() };
 }
 
-export function withOutcome(run: Run, outcome: ReplayDeadLettersResponse): Run {
+function withOutcome(run: Run, outcome: ReplayDeadLettersResponse): Run {
   const { keysDone, keysTotal, handled, error } = outcome;
   const hasFailed = error !== '' && !run.wasDryRun;
   const kept = (before: readonly ReplayDeadLettersResponse[]) => [outcome, ...before].slice(0, MAX_SHOWN);

@@ -28,7 +28,7 @@ export function Log() {
         follows={follows}
         onFollow={setFollows}
       />
-      {follows ? <FollowedEvents key={asked} filter={filter} /> : <FoundEvents filter={filter} />}
+      {follows ? <FollowedEvents key={`followed ${asked}`} filter={filter} /> : <FoundEvents filter={filter} />}
     </>
   );
 }

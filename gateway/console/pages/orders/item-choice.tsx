@@ -11,7 +11,7 @@ const MAX_ITEMS = 100;
 export function ItemChoice({ quantities, onChange, problem, problemOf }: Parts) {
   const items = useQuery(InventoryService.method.listItems, { pageSize: MAX_ITEMS });
   return (
-    <fieldset>
+    <fieldset className="choice">
       <legend>Items</legend>
       <Answer query={items} isEmpty={(answer) => answer.items.length === 0} empty="The catalogue is empty.">
         {({ items, nextPageToken }) => (
