@@ -1,7 +1,7 @@
 import { type ReactNode, useId } from 'react';
 
 /** What a control needs to belong to its label, its hint and its problem. */
-export type ControlProps = { id: string; 'aria-invalid'?: true; 'aria-describedby'?: string };
+type ControlProps = { id: string; 'aria-invalid'?: true; 'aria-describedby'?: string };
 
 /** A control under its label; a hint and what is wrong with it below. */
 export function Field({ label, hint, problem, isWide, children }: Parts) {

@@ -13,7 +13,7 @@ export function Payload({ data }: { data: Any | undefined }) {
 }
 
 /** @returns a sentence where this page does not know the contract. */
-export function payloadText(data: Any | undefined): string {
+function payloadText(data: Any | undefined): string {
   if (data === undefined) return 'The contract of this event is not known here.';
   const type = eventRegistry.getMessage(data.typeUrl.split('/').at(-1) ?? '');
   const message = type === undefined ? undefined : anyUnpack(data, eventRegistry);

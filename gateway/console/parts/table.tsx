@@ -22,7 +22,7 @@ export function Table<Row>({ caption, columns, rows, keyOf }: Parts<Row>) {
             <tr key={keyOf(row)}>
               {columns.map(({ name, cell, isNumber }) => (
                 <td key={name} data-column={name} className={isNumber ? 'number' : undefined}>
-                  {cell(row)}
+                  <div>{cell(row)}</div>
                 </td>
               ))}
             </tr>

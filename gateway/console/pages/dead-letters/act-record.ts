@@ -33,7 +33,7 @@ export type Act = {
   sequence: bigint;
 };
 
-export type KeyOutcome = { consumer: string; key: string; text: string; error: string };
+type KeyOutcome = { consumer: string; key: string; text: string; error: string };
 
 /** What operators did, the latest first, made of the events of their record, the newest first. */
 export function actsOf(events: readonly LoggedEvent[]): Act[] {

@@ -7,7 +7,7 @@ export function EventTime({ at }: { at: Timestamp | undefined }) {
   const date = timestampDate(at);
   const isToday = date.toDateString() === new Date().toDateString();
   return (
-    <span className="number">
+    <span className="event-moment">
       {!isToday && <span className="muted">{date.toLocaleDateString()} </span>}
       <Clock at={at} />
     </span>

@@ -2,7 +2,7 @@ import type { HistoryEvent, Order } from '#gen/causeway/orders/v1/orders_service
 import { shortType } from '../../parts/payload.tsx';
 
 /** Where a service's aggregate stands after an event. */
-export type Standing = { service: string; aggregate: string; type: string; version: bigint; isLatest: boolean };
+type Standing = { service: string; aggregate: string; type: string; version: bigint; isLatest: boolean };
 
 /** How everything stood after an event of an order's history. */
 export type MomentOfOrder = { order: Order | undefined; standings: readonly Standing[] };
