@@ -58,7 +58,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^(kit|services|gateway)/',
-        pathNot: ['[.]test[.]ts$', '^kit/testing/', '^services/[^/]+/testing/'],
+        pathNot: ['[.]test[.]ts$', '/testing/'],
       },
       to: { path: ['^test/', '^kit/testing/', '^services/[^/]+/testing/'] },
     },

@@ -29,10 +29,7 @@ export async function installedServices(broker: Broker, clock?: () => Date): Pro
 }
 
 /** How services stand, by what is known of them and what their members say. */
-function servicesFrom(
-  descriptions: readonly ServiceDescription[],
-  members: readonly Member[],
-): InstalledService[] {
+function servicesFrom(descriptions: readonly ServiceDescription[], members: readonly Member[]): InstalledService[] {
   const names = new Set([...descriptions, ...members].map(({ service }) => service));
   return [...names].toSorted().map((name) => {
     const own = members.filter(({ service }) => service === name);
