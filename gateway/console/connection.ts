@@ -8,6 +8,8 @@ import { currentSession, signOut } from './session.ts';
 /** An answer is waited for so long. */
 const ANSWER_MS = 15_000;
 const MAX_TRIES = 3;
+/** Before a call is made again, and twice as long before the next time: who looks is told of an outage within seconds. */
+const RETRY_MS = 300;
 
 const withToken: Interceptor = (next) => (request) => {
   const session = currentSession();
@@ -44,7 +46,11 @@ export const queryClient = new QueryClient({
   queryCache: new QueryCache({ onError: endSession }),
   mutationCache: new MutationCache({ onError: endSession }),
   defaultOptions: {
-    queries: { retry: (tries, error) => tries < MAX_TRIES && isPassing(error), staleTime: 1_000 },
+    queries: {
+      retry: (tries, error) => tries < MAX_TRIES && isPassing(error),
+      retryDelay: (tries) => RETRY_MS * 2 ** tries,
+      staleTime: 1_000,
+    },
     // A command is repeated by who gave it, with the same request id.
     mutations: { retry: false },
   },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Locator, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
+import { describeService } from '#kit/service-descriptions.ts';
 import { openTestParts, testMasterKey } from '#kit/testing/servers.ts';
 import { openShop } from '../../services/operations/testing/shop.ts';
 import { type Client, grpcAs, ordersOf } from '../clients.ts';
@@ -49,7 +50,10 @@ test('a poison message is looked at, edited, tried and replayed: its key goes on
   expect(original).not.toContain('alice@example.org');
   await editor.fill(original.replace('"pm-1"', '1'));
   const line = original.slice(0, original.indexOf('"pm-1"')).split('\n').length;
-  await page.getByRole('alert').filter({ hasText: `Line ${line}, column 20: expected string` }).waitFor();
+  await page
+    .getByRole('alert')
+    .filter({ hasText: `Line ${line}, column 20: expected string` })
+    .waitFor();
   expect(await editor.getAttribute('aria-invalid')).toBe('true');
   expect(await replay.isDisabled()).toBe(true);
   await editor.fill(original.replace('pm-1', 'pm-mended'));
@@ -65,6 +69,7 @@ test('a poison message is looked at, edited, tried and replayed: its key goes on
   await dialog.getByText('The end: 1 of 1 key done, 3 messages handled.').waitFor();
   expect(await dialog.getByRole('progressbar', { name: 'Keys done' }).getAttribute('value')).toBe('1');
   expect(methodsOf(key)).toEqual(['pm-mended', 'pm-2', 'pm-3']);
+  expect(replays.made).toBe(2);
   await dialog.getByRole('button', { name: 'Close' }).last().click();
   await page.getByRole('link', { name: 'All that is parked' }).click();
   await page.getByText('Nothing is parked: all is well.').waitFor();
@@ -129,6 +134,17 @@ test('a view is rebuilt, compared, switched and rolled back from the page, and n
   await build(1).getByText('What readers see').waitFor();
   await readers.haveGoneOn();
   await readers.stop();
+});
+
+test('the overview says which service is away, and shows the others', async () => {
+  await describeService(parts.broker, { service: 'payments', journals: [], publishes: [], consumers: [] });
+  const page = await visit(browser, platform, 'olga');
+
+  const health = page.getByRole('region', { name: 'Health' });
+  await health.getByRole('listitem').filter({ hasText: 'payments: is away' }).waitFor();
+  const map = page.getByRole('group', { name: /^Map of the flow/ });
+  expect(await map.getByRole('button', { name: /^Service payments/ }).textContent()).toContain('away');
+  expect(await map.getByRole('button', { name: /^Service orders up/ }).count()).toBe(1);
 });
 
 /** Orders are placed and cancelled, while others read: what was once seen must stay, and go no step back. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import { all, connectClient, ordersOf, refusal } from '../clients.ts';
-import { bearer, testPlatform } from '../platform.ts';
+import { bearer, nothingFollows, testPlatform } from '../platform.ts';
 import { testBrowser, tokenOf, visit, visitAsStranger } from './visitor.ts';
 
 const [platform, browser] = await Promise.all([
@@ -11,9 +11,29 @@ const [platform, browser] = await Promise.all([
   testBrowser(),
 ]);
 
+const empty: Record<string, string> = {
+  '/': 'All is well',
+  '/orders': 'There are no orders yet: place one.',
+  '/fulfilments': 'No order has been fulfilled yet.',
+  '/dead-letters': 'Nothing is parked: all is well.',
+  '/dead-letters?show=acts': 'No operator has done anything yet',
+  '/projections': 'up to date',
+  '/events?stream=PAYMENTS': 'Nothing was found.',
+};
+
 const timeline = (page: Page) => page.getByRole('list', { name: 'Events in causal order' });
 const now = (page: Page) => page.getByRole('region', { name: 'The order now' });
 const slider = (page: Page) => page.getByRole('slider', { name: "Moment in the order's history" });
+
+test('a platform on which nothing has happened yet says so on each page', async () => {
+  const page = await visit(browser, platform, 'olga');
+
+  for (const [path, text] of Object.entries(empty)) {
+    await page.goto(`${platform.http}${path}`);
+    await page.getByText(text).first().waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+  }
+});
 
 test('a customer signs in, places an order, and watches it complete; what was can be looked at again', async () => {
   const page = await visitAsStranger(browser, platform);
@@ -92,4 +112,24 @@ test("a customer sees neither another's order nor what is for operators, whateve
     expect(await refusal(bob.call(method as typeof listFulfilments, {}))).toMatchObject({ code: 'PERMISSION_DENIED' });
   }
   expect(await refusal(all(bob.stream(watchOverview, {})))).toMatchObject({ code: 'PERMISSION_DENIED' });
+});
+
+test('a service that is away takes its own part of a page only', async () => {
+  const alone = await testPlatform({ environment: nothingFollows });
+  const { orderId } = await ordersOf(connectClient(alone, await bearer('alice'))).place();
+  const page = await visit(browser, alone, 'olga', { path: `/orders/${orderId}` });
+
+  for (const card of ['Payment', 'Shipment', 'Fulfilment', 'E-mails']) {
+    await page
+      .getByRole('region', { name: card, exact: true })
+      .getByRole('alert')
+      .getByText('Not available now')
+      .waitFor();
+  }
+  expect(await timeline(page).getByRole('button', { name: 'Order placed' }).count()).toBe(1);
+  expect(await now(page).textContent()).toContain('2 × Coffee beans');
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await page.getByRole('alert').getByText('Not available now').waitFor();
+  await page.getByRole('link', { name: 'Orders' }).click();
+  await page.getByRole('link', { name: orderId }).waitFor();
 });

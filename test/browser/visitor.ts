@@ -1,4 +1,4 @@
-import type { Browser, BrowserContextOptions, ConsoleMessage, Page } from 'playwright-core';
+import type { Browser, BrowserContext, ConsoleMessage, Page } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
 import type { Caller } from '#kit/rpc/call.ts';
 import { atTheEnd } from '#kit/testing/servers.ts';
@@ -16,22 +16,22 @@ export async function testBrowser(): Promise<Browser> {
   return browser;
 }
 
-type Visit = BrowserContextOptions & { role?: Caller['role']; path?: string };
+type Visit = { role?: Caller['role']; path?: string };
 
 /** Somebody who looks at a platform's console, signed in by its address; gone with the test. */
 export async function visit(
-  browser: Browser,
+  browser: Browser | BrowserContext,
   { http }: Doors,
   subject: string,
-  { role = 'operator', path = '/', ...look }: Visit = {},
+  { role = 'operator', path = '/' }: Visit = {},
 ): Promise<Page> {
-  const page = await watchedPage(browser, look);
+  const page = await watchedPage(browser);
   await page.goto(`${http}${path}#token=${await tokenOf(subject, role)}`);
   return page;
 }
 
 /** The console as somebody opens it who is not signed in. */
-export async function visitAsStranger(browser: Browser, { http }: Doors): Promise<Page> {
+export async function visitAsStranger(browser: Browser | BrowserContext, { http }: Doors): Promise<Page> {
   const page = await watchedPage(browser);
   await page.goto(http);
   return page;
@@ -42,8 +42,8 @@ export async function tokenOf(subject: string, role: Caller['role']): Promise<st
 }
 
 /** A page whose errors fail the test: those that it throws, those that it logs, and what its policy refuses it. */
-async function watchedPage(browser: Browser, look?: BrowserContextOptions): Promise<Page> {
-  const page = await blankPage(browser, look);
+async function watchedPage(browser: Browser | BrowserContext): Promise<Page> {
+  const page = await ('newContext' in browser ? blankPage(browser) : browser.newPage());
   page.setDefaultTimeout(PATIENCE_MS);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(error.stack ?? error.message));
@@ -51,7 +51,7 @@ async function watchedPage(browser: Browser, look?: BrowserContextOptions): Prom
     if (message.type() === 'error' && !isRefusedCall(message)) complaints.push(message.text());
   });
   onTestFinished(async () => {
-    await page.context().close();
+    await ('newContext' in browser ? page.context() : page).close();
     expect(complaints).toEqual([]);
   });
   return page;

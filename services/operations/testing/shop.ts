@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { type OrderPlaced, OrderPlacedSchema } from '#gen/causeway/orders/v1/events_pb.js';
 import { KeyedConsumer } from '#kit/consumer.ts';
 import { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
@@ -11,6 +11,8 @@ import { sealed } from '#kit/personal-data.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
 import { journalOf } from '#kit/streams.ts';
 import { atTheEnd } from '#kit/testing/servers.ts';
+
+const PATIENCE = { timeout: 15_000, interval: 50 };
 
 const versions = new Map<string, number>();
 
@@ -77,7 +79,10 @@ export async function openShop(parts: ServiceParts, refuses: (order: OrderPlaced
     const key = randomUUID();
     for (let number = 1; number <= count; number++) await place(key, `pm-${number}`);
     const desk = new DeadLetterDesk(parts.broker);
-    await expect.poll(async () => (await desk.rows({ consumer: `shop-${name}`, key }))[0]?.count).toBe(count);
+    // A hook of a test may park too.
+    await vi.waitFor(async () => {
+      expect((await desk.rows({ consumer: `shop-${name}`, key }))[0]?.count).toBe(count);
+    }, PATIENCE);
     return key;
   }
 

@@ -16,7 +16,8 @@ export function ContractFields({ type }: { type: DescMessage }) {
   return (
     <section aria-label="Fields of the contract" className="contract">
       <h3>Fields</h3>
-      <ul className="plain">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard. */}
+      <ul className="plain" tabIndex={0}>
         {fieldsOf(type, '').map(({ path, field }) => (
           <li key={path}>
             <code>{path}</code> <span className="muted">{typeText(field)}</span>{' '}

@@ -94,6 +94,7 @@ const Picture = memo(({ overview }: { overview: WatchOverviewResponse }) => {
       <Tiles overview={overview} />
       <div className="picture">
         <section aria-label="Flow of events" ref={measure} className={isNarrow ? undefined : 'flow'}>
+          <h2 className="unseen">Flow of events</h2>
           {width !== undefined &&
             (isNarrow ? (
               <FlowList graph={graph} selected={selected} />
