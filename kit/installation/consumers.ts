@@ -122,8 +122,9 @@ function consumersFrom(
     consumers.flatMap((consumer) => consumer.sources.map(({ stream }) => ({ service, consumer, stream }))),
   );
   for (const { consumer, stream } of described) {
-    const place = `${stream} ${consumer.name}`;
-    if (!found.has(place)) found.set(place, { stream, name: consumer.name, partitions: new Map() });
+    // Of a view there may be later builds only.
+    const isFound = [...found.values()].some((group) => group.stream === stream && isOf(consumer, group.name));
+    if (!isFound) found.set(`${stream} ${consumer.name}`, { stream, name: consumer.name, partitions: new Map() });
   }
   return [...found.values()]
     .map(({ stream, name, partitions }) => {

@@ -9,6 +9,7 @@ import { TransientError } from '../errors.ts';
 import { OwnedWork } from '../owned-work.ts';
 import { HOW_IT_IS, memberAddress, OWNERS_BUCKET } from '../ownership.ts';
 import { allPartitions, partitionOf } from '../partitions.ts';
+import { describeService } from '../service-descriptions.ts';
 import { silent } from '../telemetry/logging.ts';
 import { openBank } from '../testing/reacting.ts';
 import { atTheEnd, ownNats } from '../testing/servers.ts';
@@ -150,7 +151,7 @@ test('a consumer is told with all partitions, also those that the broker has los
   expect(left?.partitions.filter(({ isMissing }) => isMissing).map(({ partition }) => partition)).toEqual([3]);
 });
 
-test('a consumer that no program has is an orphan as long as nobody pulls from it; a build of a view is none', async () => {
+test('a consumer that no program has is an orphan as long as nobody pulls from it', async () => {
   const { service, work, journal } = await openService();
   await work.start();
   const add = (name: string) =>
@@ -163,4 +164,22 @@ test('a consumer that no program has is an orphan as long as nobody pulls from i
   });
   onTestFinished(async () => void (await pulling.close()));
   await expect.poll(async () => (await consumerNamed(`${service}-accounts_v1`))?.isOrphan).toBe(false);
+});
+
+test('a view of which only a later build is left lacks no consumers', async () => {
+  const { service, journal } = await openService();
+  const name = `${service}-accounts_v1`;
+  const sources = [{ stream: journal.stream, aggregate: 'account' }];
+  const consumers = [{ name, kind: 'projection' as const, sources, eventTypes: [] }];
+  await describeService(broker, { service, journals: [], publishes: [], consumers });
+  expect((await consumerNamed(name))?.partitions.every(({ isMissing }) => isMissing)).toBe(true);
+
+  await Promise.all(
+    allPartitions.map((partition) =>
+      broker.manager.consumers.add(journal.stream, { durable_name: `${name}_b2-${partition}` }),
+    ),
+  );
+
+  expect(await consumerNamed(name)).toBeUndefined();
+  expect(await consumerNamed(`${name}_b2`)).toMatchObject({ kind: 'projection', isOrphan: false });
 });

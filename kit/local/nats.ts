@@ -42,8 +42,8 @@ export async function startNats({
     const chosen = port || (await freePort());
     try {
       const server = await startOn(own, { port: chosen, syncAlways, monitorPort }, program.path);
-      const monitorUrl = await monitorIn(join(own, PORTS));
-      return { ...server, monitorUrl, url: `nats://127.0.0.1:${chosen}`, choice: program.choice };
+      const { monitoring } = (await listensOn(join(own, PORTS))) ?? {};
+      return { ...server, monitorUrl: monitoring?.[0], url: `nats://127.0.0.1:${chosen}`, choice: program.choice };
     } catch (error) {
       // Somebody may have taken the port since it was found free.
       if (port || attempt === ATTEMPTS || (await isFree(chosen))) throw error;
@@ -67,16 +67,19 @@ async function startOn(directory: string, listening: Listening, program: string)
       await writeFile(configuration, configurationOf(directory, listening, portsDirectory));
     },
     // The server writes its ports once it listens on them, which is after it has recovered its streams.
-    isReady: async () => (await readdir(portsDirectory)).length > 0,
+    isReady: async () => (await listensOn(portsDirectory)) !== undefined,
   });
 }
 
-/** Where the server says that its monitoring listens; undefined where it has none. */
-async function monitorIn(portsDirectory: string): Promise<string | undefined> {
+/** Where the server says that it listens; undefined as long as it has not, or not to its end. */
+async function listensOn(portsDirectory: string): Promise<{ monitoring?: string[] } | undefined> {
   const [file] = await readdir(portsDirectory);
   if (file === undefined) return undefined;
-  const { monitoring } = JSON.parse(await readFile(join(portsDirectory, file), 'utf8')) as { monitoring?: string[] };
-  return monitoring?.[0];
+  try {
+    return JSON.parse(await readFile(join(portsDirectory, file), 'utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 function configurationOf(

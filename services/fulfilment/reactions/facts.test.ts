@@ -35,6 +35,7 @@ test('what an event asks for is the same request whenever it is heard', async ()
     content: Buffer.from('event-1'),
     correlationId: 'correlation-1',
     causationId: 'event-1',
+    attempts: 1,
   });
 });
 
