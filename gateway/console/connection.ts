@@ -38,7 +38,7 @@ export function isPassing(error: unknown): boolean {
 }
 
 /** A token that has expired, or that this platform does not know, is good for nothing more. */
-function endSession(error: unknown): void {
+export function endSession(error: unknown): void {
   if (ConnectError.from(error).code === Code.Unauthenticated) signOut();
 }
 

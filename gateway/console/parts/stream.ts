@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
-import { isPassing } from '../connection.ts';
+import { endSession, isPassing } from '../connection.ts';
 
 /** How a followed stream is. */
 export type StreamState = { isLive: boolean; error: unknown };
@@ -49,6 +49,7 @@ async function follow<Message>(
     } catch (error) {
       if (ended.aborted) return;
       setState({ isLive: false, error });
+      endSession(error);
       if (!isPassing(error)) return;
     }
     await new Promise((resolve) => setTimeout(resolve, waitMs));
