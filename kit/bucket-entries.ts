@@ -1,5 +1,8 @@
 import type { Broker } from './broker.ts';
+import { directBatch } from './direct-batch.ts';
 import { findStream } from './streams.ts';
+
+const ANSWER_MS = 5_000;
 
 /** What stands under a key of a bucket. */
 export type BucketEntry = { key: string; revision: number; writtenAt: Date; text: string };
@@ -14,20 +17,23 @@ export function bucketStream(bucket: string): string {
  * that there is not: nothing.
  * @param keys a filter of keys, such as `orders.*`.
  */
-export async function entriesOf({ manager }: Broker, bucket: string, keys = '>'): Promise<BucketEntry[]> {
+export async function entriesOf(broker: Broker, bucket: string, keys = '>'): Promise<BucketEntry[]> {
   const prefix = `$KV.${bucket}.`;
   const stream = bucketStream(bucket);
-  const entries: BucketEntry[] = [];
+  const query = { multi_last: [`${prefix}${keys}`] };
   try {
-    const messages = await manager.direct.getLastMessagesFor(stream, { multi_last: [`${prefix}${keys}`] });
-    for await (const message of messages) {
-      if (message.header.get('KV-Operation') !== '') continue;
-      const { subject, seq: revision, time: writtenAt } = message;
-      entries.push({ key: subject.slice(prefix.length), revision, writtenAt, text: message.string() });
-    }
+    const messages = await directBatch(broker, stream, query, { answerMs: ANSWER_MS, unreadable: 'is left out' });
+    return messages
+      .filter(({ headers }) => headers.get('KV-Operation') === '')
+      .map(({ subject, sequence: revision, storedAtMicros, data }) => ({
+        key: subject.slice(prefix.length),
+        revision,
+        writtenAt: new Date(storedAtMicros / 1_000),
+        text: Buffer.from(data).toString(),
+      }));
   } catch (error) {
     // Nobody answers for a stream that there is not, as for one that has no leader now.
-    if ((await findStream(manager, stream)) !== undefined) throw error;
+    if ((await findStream(broker.manager, stream)) !== undefined) throw error;
+    return [];
   }
-  return entries;
 }

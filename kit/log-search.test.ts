@@ -126,6 +126,21 @@ test('a search that has no more time says how far it came, and goes on there', a
   expect(pages).toBeGreaterThan(2);
 });
 
+test('a search that has met with nothing yet says how far it came, too', async () => {
+  const { banks, broker, streams, deposit } = await openBanks();
+  const [stream = ''] = streams;
+  await deposit('bert');
+  await Promise.all(Array.from({ length: 200 }, () => banks[0].deposit('anna', 1)));
+  await deposit('bert', 2);
+  const filter = { streams: [stream], key: 'bert' };
+  const first = await searchLog(broker, filter, undefined, { ...limits, count: 1 });
+
+  const page = await searchLog(broker, filter, first.next, { ...limits, searchMs: 0 });
+
+  expect(page.found).toEqual([]);
+  expect(page.searchedBackTo?.getTime()).toBeLessThanOrEqual(Date.now());
+});
+
 test('a page of large messages ends before it is too large', async () => {
   const { banks, said, deposit, broker, streams } = await openBanks();
   await deposit('anna', 2);

@@ -1,8 +1,9 @@
 import { answered, type Broker } from './broker.ts';
+import type { TimedMessage } from './direct-batch.ts';
 import type { StoredMessage } from './event.ts';
 import { Journal } from './journal.ts';
 import { partitionOf } from './partitions.ts';
-import { messagesBetween, sequenceAt, type TimedMessage } from './stream-window.ts';
+import { messagesBetween, sequenceAt } from './stream-window.ts';
 
 /** What is looked for in the journals; what is left out: any. */
 export type LogFilter = {
@@ -91,7 +92,8 @@ export async function searchLog(
   return {
     found,
     next: new Map(left.map((search) => [search.stream, search.below])),
-    searchedBackTo: times.length === 0 ? undefined : new Date(Math.max(...times) / 1_000),
+    // Where nothing was met with yet, all that is said is that nothing comes from the future.
+    searchedBackTo: times.length === 0 ? undefined : new Date(Math.min(Math.max(...times) / 1_000, Date.now())),
     scanned: searches.reduce((sum, { scanned }) => sum + scanned, 0),
   };
 }

@@ -75,4 +75,7 @@ test('what was stored since a time begins with its first message', async () => {
 
   expect(await sequenceAt(broker, stream, new Date(0))).toBe(1);
   expect(await sequenceAt(broker, stream, new Date(time.getTime() + 1))).toBeUndefined();
+  // Centuries away the broker's count of nanoseconds has overflown.
+  expect(await sequenceAt(broker, stream, new Date('9999-12-31'))).toBeUndefined();
+  expect(await sequenceAt(broker, stream, new Date('1500-01-01'))).toBe(1);
 });
