@@ -70,6 +70,16 @@ test('what the journal refused does not come to a follower', async () => {
   await vi.waitFor(() => expect(got).toEqual([first, second]), soon);
 });
 
+test('what stands in no journal does not come to a follower either', async () => {
+  const bank = await openBank(nats.url);
+  const { got } = follow(bank.broker, 'anna');
+  const live = `live.${subjectOf(bank.service, 'account', 'anna')}`;
+  for (const said of ['', 'Nats-Sequence: x\r\n'])
+    await publishRaw(nats.url, live, `NATS/1.0\r\nce-id: a\r\n${said}\r\n`);
+  const sequence = await bank.deposit('anna', 1);
+  await vi.waitFor(() => expect(got).toEqual([sequence]), soon);
+});
+
 test('a follower is told when it may have missed something', async () => {
   const other = await ownNats();
   const bank = await openBank(other.url);

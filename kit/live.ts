@@ -39,7 +39,8 @@ export class LiveEvents implements AsyncIterable<Live> {
           headers,
           data: message.data,
         };
-        if (matches(stored)) this.#push(stored);
+        // Anybody may publish here, and what says no sequence stands in no journal.
+        if (stored.sequence > 0 && matches(stored)) this.#push(stored);
       },
     });
     const forget = broker.onReconnect(() => this.#push({ missed: undefined }));
