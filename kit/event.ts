@@ -185,10 +185,13 @@ export function causeOf({ headers: head }: StoredMessage): { actor: string; caus
   return { actor: fromHeader(head.get(Header.actor)), causationId: fromHeader(head.get(Header.causation)) };
 }
 
+/** What contracts have room for; what says more was written by somebody else. */
+const MOST_ATTEMPTS = 2 ** 32 - 1;
+
 /** How many attempts the cause of an event took to be handled; 0: one, or that is not known. */
 export function attemptsOf({ headers: head }: StoredMessage): number {
   const attempts = Number(head.get(Header.attempts));
-  return Number.isSafeInteger(attempts) && attempts > 0 ? attempts : 0;
+  return Number.isInteger(attempts) && attempts > 0 && attempts <= MOST_ATTEMPTS ? attempts : 0;
 }
 
 /** The aggregate's version that an event made. @throws PermanentError for a message that does not say. */

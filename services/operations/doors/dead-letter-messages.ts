@@ -13,7 +13,7 @@ import { CallError, invalid } from '#kit/errors.ts';
 import { correlationOf, Header } from '#kit/event.ts';
 import { personalFieldsOf } from '#kit/personal-data.ts';
 import type { Parked } from '../domain/act.ts';
-import { knownData, knownEvents, shownHeaders } from './known-events.ts';
+import { knownData, knownEvents, saidAt, shownHeaders } from './known-events.ts';
 
 /** No event is larger, and in base64 it has to fit into one message to the partition's owner. */
 const MAX_EDITED_BYTES = 64 * 1024;
@@ -22,7 +22,7 @@ const MAX_EDITED_BYTES = 64 * 1024;
 export function deadLetterMessage(letter: Letter): DeadLetter {
   const { sequence, consumer, partition, key, reason, error, attempts, parkedAt, stream, streamSequence, message } =
     letter;
-  const eventTime = new Date(message.headers.get(Header.time));
+  const eventTime = saidAt(message);
   return create(DeadLetterSchema, {
     sequence: BigInt(sequence),
     consumer,
@@ -37,7 +37,7 @@ export function deadLetterMessage(letter: Letter): DeadLetter {
     eventId: message.headers.get(Header.id),
     eventType: eventTypeOf(letter),
     correlationId: correlationOf(message),
-    ...(Number.isNaN(eventTime.getTime()) ? {} : { eventTime: timestampFromDate(eventTime) }),
+    ...(eventTime === undefined ? {} : { eventTime }),
   });
 }
 

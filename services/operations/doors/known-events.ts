@@ -1,5 +1,5 @@
-import { create, createRegistry, fromBinary } from '@bufbuild/protobuf';
-import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
+import { create, createRegistry, fromBinary, toJson } from '@bufbuild/protobuf';
+import { type Any, AnySchema, type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { file_causeway_fulfilment_v1_events } from '#gen/causeway/fulfilment/v1/events_pb.js';
 import { file_causeway_inventory_v1_events } from '#gen/causeway/inventory/v1/events_pb.js';
 import { file_causeway_notifications_v1_events } from '#gen/causeway/notifications/v1/events_pb.js';
@@ -24,16 +24,29 @@ export const knownEvents = createRegistry(
   file_causeway_webhooks_v1_events,
 );
 
-/** What a message says, where its contract is known and fits. Nothing that is sealed is opened. */
+/**
+ * What a message says, where its contract is known and fits, also as JSON: what has none, such as a time after the year
+ * 9999, would keep the whole answer from who reads JSON. Nothing that is sealed is opened.
+ */
 export function knownData({ headers, data: value }: StoredMessage): Any | undefined {
   const type = knownEvents.getMessage(headers.get(Header.type));
   if (type === undefined) return undefined;
   try {
-    fromBinary(type, value);
+    toJson(type, fromBinary(type, value), { registry: knownEvents });
   } catch {
     return undefined;
   }
   return create(AnySchema, { typeUrl: `type.googleapis.com/${type.typeName}`, value });
+}
+
+/** What may be said of times. */
+const FIRST_MS = Date.parse('0001-01-01');
+const LAST_MS = Date.parse('9999-12-31');
+
+/** When a message was said, by itself; undefined where it does not say, or says no such time. */
+export function saidAt({ headers }: StoredMessage): Timestamp | undefined {
+  const time = new Date(headers.get(Header.time));
+  return time.getTime() >= FIRST_MS && time.getTime() <= LAST_MS ? timestampFromDate(time) : undefined;
 }
 
 /** A message's headers, but for the state of its aggregate, which is nobody else's business. */

@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, fromJson, type MessageInitShape, toBinary, toJson } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import {
   type LoggedEvent,
   SearchEventsRequestSchema,
+  SearchEventsResponseSchema,
   type WatchEventsResponse,
 } from '#gen/causeway/operations/v1/log_pb.js';
 import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { OrderCancelledSchema, OrderPlacedSchema } from '#gen/causeway/orders/v1/events_pb.js';
 import { PaymentAuthorizedSchema } from '#gen/causeway/payments/v1/events_pb.js';
+import { OrderCompletedSchema as PublicOrderCompletedSchema } from '#gen/causeway/public/v1/events_pb.js';
 import { ensureJournals } from '#kit/journal.ts';
+import { MessageHeaders } from '#kit/message-headers.ts';
 import { partitionOf, subjectOf } from '#kit/partitions.ts';
 import type { Call } from '#kit/rpc/call.ts';
 import type { ServiceParts } from '#kit/service-parts.ts';
@@ -139,6 +142,27 @@ test('a message that is no event is listed as far as it says what it is', async 
     ['', 0n, undefined],
   ]);
   expect(events[1]?.data).toBeUndefined();
+});
+
+test('what no answer has room for is left out of it, and the answer comes', async () => {
+  const key = randomUUID();
+  const subject = subjectOf('orders', 'order', key);
+  const head = 'NATS/1.0\r\nce-time: +100000-01-01T00:00:00Z\r\nCauseway-Attempts: 9999999999\r\n\r\n';
+  await publishRaw(nats.url, subject, head);
+  const said = create(PublicOrderCompletedSchema, { completedAt: { seconds: 2n ** 50n, nanos: 0 } });
+  const headers = new MessageHeaders();
+  headers.set('ce-type', said.$typeName);
+  await parts.broker.js.publish(subject, toBinary(PublicOrderCompletedSchema, said), { headers });
+
+  const found = await search({ filter: { key } });
+
+  expect(fromJson(SearchEventsResponseSchema, toJson(SearchEventsResponseSchema, found)).events).toMatchObject([
+    { type: said.$typeName },
+    { attempts: 0, key },
+  ]);
+  const from = { seconds: 2n ** 60n, nanos: 0 };
+  const asked = search({ filter: { key, from } });
+  await expect(asked).rejects.toMatchObject({ details: { violations: [{ field: 'filter.from' }] } });
 });
 
 test('pages go on where they ended, and what is no token is the fault of that field', async () => {

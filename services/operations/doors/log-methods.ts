@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   type EventFilter,
   GetEventResponseSchema,
@@ -34,9 +34,9 @@ export function logMethods({ broker }: LogParts): LogMethods {
       requireRole(call, 'operator');
       const { from, until } = filter ?? {};
       const looked: LogFilter = {
+        ...(from === undefined ? {} : { from: timeIn(from, 'filter.from') }),
+        ...(until === undefined ? {} : { until: timeIn(until, 'filter.until') }),
         ...(await followed(broker, filter)),
-        ...(from === undefined ? {} : { from: timestampDate(from) }),
-        ...(until === undefined ? {} : { until: timestampDate(until) }),
       };
       const limits = {
         count: pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize,
@@ -103,6 +103,12 @@ async function followed(broker: Broker, filter: EventFilter | undefined): Promis
     matches: (message) =>
       (type === '' || isOfType(message, type)) && (correlationId === '' || correlationOf(message) === correlationId),
   };
+}
+
+function timeIn(time: Timestamp, field: string): Date {
+  const date = timestampDate(time);
+  if (Number.isNaN(date.getTime())) throw invalid(field, 'is no time');
+  return date;
 }
 
 /** By its full name, or its last part. */

@@ -1,14 +1,13 @@
 import { create } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type LoggedEvent, LoggedEventSchema } from '#gen/causeway/operations/v1/log_pb.js';
 import { attemptsOf, causeOf, correlationOf, Header, type StoredMessage } from '#kit/event.ts';
-import { knownData, shownHeaders } from './known-events.ts';
+import { knownData, saidAt, shownHeaders } from './known-events.ts';
 
 /** A message of a journal as lists show it, also one that is no event: as far as it says something of itself. */
 export function loggedEvent(message: StoredMessage): LoggedEvent {
   const { subject, stream, sequence, headers } = message;
   const [, , partition, aggregate = '', key = ''] = subject.split('.');
-  const time = new Date(headers.get(Header.time));
+  const time = saidAt(message);
   const data = knownData(message);
   return create(LoggedEventSchema, {
     stream,
@@ -23,7 +22,7 @@ export function loggedEvent(message: StoredMessage): LoggedEvent {
     ...causeOf(message),
     traceId: headers.get(Header.traceparent).split('-')[1] ?? '',
     attempts: attemptsOf(message),
-    ...(Number.isNaN(time.getTime()) ? {} : { time: timestampFromDate(time) }),
+    ...(time === undefined ? {} : { time }),
     ...(data === undefined ? {} : { data }),
   });
 }
