@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { GetEventCatalogueRequestSchema, type GetEventCatalogueResponse } from '#gen/causeway/operations/v1/log_pb.js';
 import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { ownContracts } from '#kit/contracts.ts';
+import { remembered } from '#kit/remembered.ts';
 import { NOBODY } from '#kit/rpc/call.ts';
 import type { Door } from '#kit/rpc/door.ts';
 import type { Logger } from '#kit/telemetry/logging.ts';
@@ -15,14 +16,14 @@ const ASYNCAPI_PATH = '/asyncapi.json';
 const FRESH_MS = 5_000;
 const ANSWER_WITHIN_MS = 2_000;
 
-type Written = { bytes: Buffer; etag: string; until: number };
+type Written = { bytes: Buffer; etag: string };
 
 /** Serves the AsyncAPI document, made from the catalogue that operations tells. */
 export class AsyncApi {
   readonly #door: Door | undefined;
   readonly #logger: Logger;
-  #written: Written | undefined;
-  #writing: Promise<Written> | undefined;
+  readonly #written = remembered(() => this.#write(), FRESH_MS);
+  #isAway = false;
 
   /** @param doors what is behind the gateway; among them operations, here or in another process. */
   constructor(doors: readonly Door[], logger: Logger) {
@@ -35,29 +36,22 @@ export class AsyncApi {
     const isAsked = request.method === 'GET' || request.method === 'HEAD';
     if (!isAsked || (request.url ?? '').split('?')[0] !== ASYNCAPI_PATH) return false;
     try {
-      send(request, response, await this.#fresh());
+      send(request, response, await this.#written());
+      this.#isAway = false;
     } catch (error) {
-      this.#logger.warn({ err: error }, 'the catalogue of events can not be had');
+      // Anybody may ask, in any number: what is wrong is told once.
+      if (!this.#isAway) this.#logger.warn({ err: error }, 'the catalogue of events can not be had');
+      this.#isAway = true;
       sendAbsence(request, response);
     }
     return true;
-  }
-
-  /** Made once for all who ask at the same moment. */
-  async #fresh(): Promise<Written> {
-    if (this.#written !== undefined && Date.now() < this.#written.until) return this.#written;
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
-    return this.#writing;
   }
 
   async #write(): Promise<Written> {
     const { events } = await this.#catalogue();
     const bytes = Buffer.from(`${JSON.stringify(asyncApiDocument(events, ownContracts()), undefined, 2)}\n`);
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
-    this.#written = { bytes, etag, until: Date.now() + FRESH_MS };
-    return this.#written;
+    return { bytes, etag };
   }
 
   async #catalogue(): Promise<GetEventCatalogueResponse> {
