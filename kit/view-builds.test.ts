@@ -261,6 +261,19 @@ test('a switch that was announced by a process that died is made by another', as
   await hasBuilds({ view }, { 1: 'active', 2: 'previous' });
 });
 
+test('a switch that was taken back and announced again is not made by who waited since the first announcement', async () => {
+  const { db, view } = await openSwitched();
+  // Whoever follows ends what is abandoned.
+  await view.own([]);
+  const registers = db.collection<ViewRegister>('view_builds');
+  const register = () => registers.findOne({ _id: 'accounts_v1' });
+  const switching = act({ view }, { command: 'switch', build: 1 });
+  await expect.poll(async () => (await register())?.switchingTo, soon).toBe(1);
+  await registers.updateOne({ _id: 'accounts_v1' }, { $inc: { switches: 1, revision: 2 } });
+  await switching;
+  expect(await register()).toMatchObject({ switchingTo: 1, active: { build: 2 } });
+});
+
 test('a build that has not caught up is not switched to, and what is under way is not begun twice', async () => {
   const { bank, view } = await openView();
   void view.own(allPartitions);

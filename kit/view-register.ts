@@ -37,7 +37,7 @@ export type ViewRegister = {
   building: BuildEntry | null;
   /** Number of the build that is about to be the active one. While it is set, every query looks here. */
   switchingTo: number | null;
-  /** How often readers were switched. */
+  /** How often a switch was made, or taken back after it was announced. */
   switches: number;
   /** Whether the active build has come to what its journals held when readers were switched to it. */
   settled: boolean;

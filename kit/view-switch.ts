@@ -10,6 +10,8 @@ import type { ViewRegister } from './view-register.ts';
 const CATCH_UP_MS = 2_000;
 /** A build that has more before it need not be asked whether it is there. */
 const NEARLY_THERE = 5_000;
+/** What a journal forgets meanwhile never comes: after so long a first build is held against what there is then. */
+const HEADS_FOR_MS = 30_000;
 /** How long a switch that somebody else has announced may take, in leases, before it is ended for him. */
 const ABANDONED_LEASES = 4;
 
@@ -39,7 +41,7 @@ export class ViewSwitch<Document extends object> {
     if (register.acts.includes(act) || register.active?.build === build) return;
     requireBuild(this.#builds, register, build);
     await this.#requireCaughtUp(build, signal);
-    await this.#builds.change((now) => {
+    const announced = await this.#builds.change((now) => {
       requireBuild(this.#builds, now, build);
       if (now.switchingTo === build) return undefined;
       if (now.switchingTo !== null) throw isBeing(this.#builds, `switched to build ${now.switchingTo}`);
@@ -47,21 +49,22 @@ export class ViewSwitch<Document extends object> {
     });
     // Longer than a lease: what a process read before the announcement it does not trust any more.
     await delay(times.leaseMs * 1.25, undefined, { signal });
-    await this.#complete(build, act, signal);
+    await this.#complete(build, act, announced, signal);
   }
 
-  async #complete(build: number, act: string, signal: AbortSignal): Promise<void> {
+  /** @param announced the register as it announced the switch; one that was taken back and announced again is another. */
+  async #complete(build: number, act: string, announced: ViewRegister, signal: AbortSignal): Promise<void> {
     const isThere = await this.#hasCaughtUp(build, signal);
     const { switches } = await this.#builds.change((register) => {
-      if (register.switchingTo !== build) return undefined;
+      if (register.switchingTo !== build || register.switches !== announced.switches) return undefined;
       const entry = buildOf(register, build);
-      if (!isThere || entry === undefined) return { switchingTo: null };
+      const ended = { switchingTo: null, switches: register.switches + 1 };
+      if (!isThere || entry === undefined) return ended;
       return {
-        switchingTo: null,
+        ...ended,
         active: entry,
         previous: register.active,
         building: register.building?.build === build ? null : register.building,
-        switches: register.switches + 1,
         settled: false,
       };
     }, act);
@@ -102,7 +105,7 @@ export class ViewSwitch<Document extends object> {
   async keepUp(register: ViewRegister, signal: AbortSignal): Promise<void> {
     const { active, building, switchingTo, settled, switches } = register;
     if (switchingTo === null) this.#announced = undefined;
-    else if (this.#isAbandoned(register)) await this.#complete(switchingTo, '', signal);
+    else if (this.#isAbandoned(register)) await this.#complete(switchingTo, '', register, signal);
     if (!settled) await this.settled(switches, signal);
     if (active === null) await this.#finishFirst(signal);
     else if (building !== null && !building.caughtUp) await this.#noteCaughtUp(building.build, signal);
@@ -120,7 +123,8 @@ export class ViewSwitch<Document extends object> {
     const { building } = await this.#builds.known.fresh();
     if (building === null) return;
     const heads = await headsOf(parts.broker, view);
-    if (!(await this.#builds.at(building.build).comesTo(heads, signal))) return;
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(HEADS_FOR_MS)]);
+    if (!(await this.#builds.at(building.build).comesTo(heads, inTime))) return;
     await this.#builds.change((now) => {
       if (now.active !== null || now.building?.build !== building.build) return undefined;
       return { active: { ...building, caughtUp: true }, building: null };
