@@ -38,16 +38,16 @@ export async function listOrders(
 }
 
 /**
- * Each filter, and each pair of them, has an index in the order of a list. With a correlation id, or with all others, one
- * index is enough: what it finds is looked through for the rest, which therefore stands where no index is looked for.
+ * Each filter, and each that they make together, has an index in the order of a list. With a correlation id one index is
+ * enough: what it finds is looked through for the rest, which therefore stands where no index is looked for.
  */
 function conditions({ correlationId, email, customerId, status }: OrderFilter): Filter<OrderDocument> {
-  const ofStatus = status === undefined ? {} : { status };
-  const ofEmail = email === undefined ? {} : { emailKey: emailKey(email) };
-  const ofCustomer = customerId === undefined ? {} : { customerId };
-  if (correlationId !== undefined) return { correlationId, ...beside({ ...ofCustomer, ...ofEmail, ...ofStatus }) };
-  if (email === undefined || customerId === undefined) return { ...ofCustomer, ...ofEmail, ...ofStatus };
-  return { ...ofCustomer, ...ofEmail, ...beside(ofStatus) };
+  const others = {
+    ...(customerId === undefined ? {} : { customerId }),
+    ...(email === undefined ? {} : { emailKey: emailKey(email) }),
+    ...(status === undefined ? {} : { status }),
+  };
+  return correlationId === undefined ? others : { correlationId, ...beside(others) };
 }
 
 function beside(others: Filter<OrderDocument>): Filter<OrderDocument> {

@@ -59,6 +59,7 @@ export const ordersView: View<OrderDocument, OrderEvent> = {
     { key: { correlationId: 1, placedAt: -1, _id: -1 } },
     { key: { emailKey: 1, placedAt: -1, _id: -1 } },
     { key: { emailKey: 1, status: 1, placedAt: -1, _id: -1 } },
+    { key: { customerId: 1, emailKey: 1, status: 1, placedAt: -1, _id: -1 } },
     { key: { customerId: 1, emailKey: 1, placedAt: -1, _id: -1 } },
     { key: { customerId: 1, status: 1, placedAt: -1, _id: -1 } },
     { key: { customerId: 1, placedAt: -1, _id: -1 } },
