@@ -35,11 +35,11 @@ export type LogPage = {
 
 export type LogLimits = { count: number; bytes: number; searchMs: number; signal: AbortSignal };
 
-/** How far back a stream is read at once, in sequences: the further the longer nothing is found. */
+/** How far back a stream is read at once, in sequences: the further the less there is to be read. */
 const FIRST_WINDOW = 64;
-const MAX_WINDOW = 512;
-/** With a subject the broker passes over the others. */
-const MAX_SUBJECT_WINDOW = 65_536;
+const MAX_WINDOW = 65_536;
+/** Messages that are read at once, about. With a subject the broker passes over the others. */
+const READ_AT_ONCE = 512;
 
 type JournalState = { service: string; first: number; last: number };
 
@@ -212,9 +212,10 @@ class JournalSearch {
     const from = Math.max(end, this.#below - this.#window);
     const range = { from, to: this.#below - 1, ...(subject === undefined ? {} : { subject }) };
     const found: TimedMessage[] = [];
+    let read = 0;
     let oldest: Pick<TimedMessage, 'sequence' | 'storedAtMicros'> | undefined;
     for await (const message of messagesBetween(this.#broker, this.stream, range)) {
-      this.#scanned++;
+      read++;
       oldest ??= { sequence: from, storedAtMicros: message.storedAtMicros };
       if (matches(message)) found.push(message);
       if (found.length <= count) continue;
@@ -225,7 +226,9 @@ class JournalSearch {
     this.#below = oldest?.sequence ?? from;
     this.#lookedBackTo = oldest?.storedAtMicros ?? this.#lookedBackTo;
     this.#found = found;
-    this.#window = Math.min(this.#window * 2, subject === undefined ? MAX_WINDOW : MAX_SUBJECT_WINDOW);
+    this.#scanned += read;
+    if (read > READ_AT_ONCE) this.#window = READ_AT_ONCE;
+    else if (read * 2 <= READ_AT_ONCE) this.#window = Math.min(this.#window * 2, MAX_WINDOW);
   }
 }
 
