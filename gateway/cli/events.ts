@@ -14,7 +14,7 @@ import {
   PAGE_SIZE,
   readStream,
 } from './gateway-client.ts';
-import { asJson, print, properties, shortType, table, tell, time } from './printing.ts';
+import { asJson, print, printable, properties, shortType, table, tell, time } from './printing.ts';
 
 type Filter = { type?: string; key?: string; aggregate?: string; correlationId?: string; stream?: string[] };
 type SearchOptions = CallingOptions & Filter & { from?: Timestamp; until?: Timestamp; limit: number };
@@ -140,7 +140,7 @@ function isAnswered(error: unknown): boolean {
 function eventLine(event: LoggedEvent): string {
   const retried = event.attempts > 1 ? ` (after ${event.attempts} attempts)` : '';
   const says = event.data === undefined ? '' : ` ${dataLine(event.data)}`;
-  return `${time(event.time)}  ${shortType(event.type)}  ${event.key}${retried}${says}`;
+  return `${time(event.time)}  ${printable(shortType(event.type))}  ${printable(event.key)}${retried}${says}`;
 }
 
 async function show(stream: string, sequence: bigint, options: CallingOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import { OrderStatus } from '#gen/causeway/orders/v1/order_status_pb.js';
 import type { HistoryEvent, Order } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import type { Money } from '#gen/google/type/money_pb.js';
-import { properties, shortType, table, time } from './printing.ts';
+import { printable, properties, shortType, table, time } from './printing.ts';
 
 export function orderTable(orders: readonly Order[]): string {
   return table(
@@ -54,7 +54,7 @@ export function timelineLine(event: HistoryEvent): string {
   const retried = event.attempts > 1 ? `, after ${event.attempts} attempts` : '';
   const status = event.order === undefined ? '' : `  (${statusWord(event.order.status)})`;
   const words = [time(event.time), (event.position?.stream ?? '').padEnd(10), shortType(event.type)];
-  return `${words.join('  ')}, by ${event.actor}${retried}${status}`;
+  return `${words.join('  ')}, by ${printable(event.actor)}${retried}${status}`;
 }
 
 function statusWord(status: OrderStatus): string {

@@ -47,6 +47,6 @@ export function shortType(type = ''): string {
 }
 
 /** An error's words come from anywhere: nothing in them may break a line, or steer a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/\s+/g, ' ').replaceAll(/\p{Cc}/gu, '?');
 }

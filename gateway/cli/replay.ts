@@ -12,7 +12,7 @@ import { SettingsError } from '#kit/settings.ts';
 import { eventRegistry } from '../event-registry.ts';
 import { type Chosen, filterOf } from './choosing.ts';
 import { asOperator, type CallingOptions } from './gateway-client.ts';
-import { asJson, print, table, tell } from './printing.ts';
+import { asJson, print, printable, table, tell } from './printing.ts';
 
 export type ReplayOptions = CallingOptions &
   Chosen & { all: boolean; dryRun: boolean; edit?: string; rate?: number; because: string; requestId?: string };
@@ -43,7 +43,8 @@ export async function replay(options: ReplayOptions): Promise<void> {
 
 function progressLine({ keysDone, keysTotal, consumer, key, handled, remaining, error }: ReplayDeadLettersResponse) {
   const left = remaining === 0 ? '' : `, ${remaining} still parked`;
-  return `[${keysDone}/${keysTotal}] ${consumer} ${key}: ${handled} handled${left}${error === '' ? '' : `: ${error}`}`;
+  const why = error === '' ? '' : `: ${printable(error)}`;
+  return `[${keysDone}/${keysTotal}] ${consumer} ${key}: ${handled} handled${left}${why}`;
 }
 
 function dryRunTable(keys: readonly ReplayDeadLettersResponse[]): string {
