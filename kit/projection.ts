@@ -42,7 +42,8 @@ export class Projection<Document extends object> {
     this.name = `${parts.service}-${collectionOf(view)}`;
     this.view = view;
     this.#streams = new Set(streamsOf(view));
-    const all = { ...defaults, ...times };
+    const { leaseMs, watchMs } = defaults;
+    const all = { watchMs, leaseMs: parts.viewLeaseMs ?? leaseMs, ...times };
     this.#builds = new ViewBuilds(view, parts, all, (register, signal) => this.#switch.keepUp(register, signal));
     this.#switch = new ViewSwitch(this.#builds);
     this.administration = new ViewAdministration(this.#builds, this.#switch);

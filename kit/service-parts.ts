@@ -15,6 +15,8 @@ export type ServiceParts = {
   clock: () => Date;
   /** Whether a first start fills in samples to play with. */
   sampleData: boolean;
+  /** How long it is trusted what a view's register says; left out: 2 s. The same for all processes of the service. */
+  viewLeaseMs?: number;
 };
 
 export type ServicePartsSettings = {

@@ -13,6 +13,7 @@ export type ViewBuildsParts = Omit<ViewBuildParts, 'watchMs' | 'isShown' | 'requ
   service: string;
   broker: Broker;
   db: Db;
+  viewLeaseMs?: number;
 };
 
 export type ViewTimes = {

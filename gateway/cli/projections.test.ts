@@ -12,7 +12,7 @@ beforeAll(async () => {
   const nats = await ownNats();
   const parts = await openTestParts('operations', { natsUrl: nats.url, mongodbUri: sharedMongoUri() });
   await ensureJournals(parts.broker, [journalOf('orders'), journalOf('fulfilment')]);
-  const gateway = await gatewayTo(await operations(parts));
+  const gateway = await gatewayTo(await operations({ ...parts, viewLeaseMs: 200 }));
   url = gateway.url;
   return gateway.stop;
 });
