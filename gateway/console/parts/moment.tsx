@@ -20,17 +20,22 @@ export function useNow(): number {
   );
 }
 
-/** A moment, as how long ago or ahead it is; the exact one in its title. */
+/** A moment, as how long ago or ahead it is, to the second; the exact one in its title. */
 export function Moment({ at }: { at: Timestamp | undefined }) {
   const current = useNow();
   if (at === undefined) return null;
   const date = timestampDate(at);
-  const ms = current - date.getTime();
   return (
     <time dateTime={date.toISOString()} title={date.toLocaleString()}>
-      {ms >= 0 ? `${spanText(ms)} ago` : `in ${spanText(-ms)}`}
+      {agoText(current - date.getTime())}
     </time>
   );
+}
+
+/** What has just happened is no time ago, and never ahead: the clock here goes by the second. */
+function agoText(ms: number): string {
+  if (Math.abs(ms) < TICK_MS) return 'now';
+  return ms > 0 ? `${spanText(ms)} ago` : `in ${spanText(-ms)}`;
 }
 
 /** A moment's clock time, to the millisecond; the whole one in its title. */

@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { type Finding, Severity, type WatchOverviewResponse } from '#gen/causeway/operations/v1/flow_pb.js';
 import { Badge } from '../../parts/badge.tsx';
@@ -72,6 +73,11 @@ function summary({ services, journals, consumers }: FlowGraph): string {
   ].join(', ');
 }
 
+/** A text in which a command stands between backticks. */
+function withCode(text: string): ReactNode {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? <code key={part}>{part}</code> : part));
+}
+
 function FindingLine({
   finding,
   graph,
@@ -88,8 +94,8 @@ function FindingLine({
       <Badge tone={tone}>{word}</Badge>
       <div className="what">
         {finding.subject !== '' && <strong>{finding.subject}: </strong>}
-        {finding.message}
-        {finding.remedy !== '' && <div className="muted">{finding.remedy}</div>}
+        {withCode(finding.message)}
+        {finding.remedy !== '' && <div className="muted">{withCode(finding.remedy)}</div>}
       </div>
       {where !== undefined && 'page' in where && <Link href={where.page}>{where.name}</Link>}
       {where !== undefined && 'node' in where && (
