@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Kvm } from '@nats-io/kv';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { bucketStream, entriesOf } from './bucket-entries.ts';
+import { UnavailableError } from './errors.ts';
 import { publishRaw } from './testing/raw.ts';
 import { ownConnection } from './testing/reacting.ts';
-import { sharedNatsUrl } from './testing/servers.ts';
+import { ownNats, sharedNatsUrl } from './testing/servers.ts';
 
 async function openBucket() {
   const broker = await ownConnection(sharedNatsUrl());
@@ -39,4 +40,17 @@ test('it is asked for every few seconds by everybody, and leaves nothing behind 
   await entriesOf(broker, name);
 
   expect(subscribed.mock.results.map(({ value }) => value.isClosed())).toEqual([true]);
+});
+
+test('where the broker does not answer that is said once the time for it is over', async () => {
+  const nats = await ownNats();
+  const broker = await ownConnection(nats.url);
+  const name = `bucket-${randomUUID()}`;
+  await new Kvm(broker.js).create(name);
+  const findingStreams = vi.spyOn(broker.manager.streams, 'info');
+  await nats.kill('SIGSTOP');
+  onTestFinished(() => nats.kill('SIGCONT'));
+
+  await expect(entriesOf(broker, name, '>', { answerMs: 20 })).rejects.toThrow(UnavailableError);
+  expect(findingStreams).not.toHaveBeenCalled();
 });

@@ -1,8 +1,6 @@
 import type { Broker } from './broker.ts';
-import { directBatch } from './direct-batch.ts';
+import { type BatchOptions, directBatch, NobodyAnswersError } from './direct-batch.ts';
 import { findStream } from './streams.ts';
-
-const ANSWER_MS = 5_000;
 
 /** What stands under a key of a bucket. */
 export type BucketEntry = { key: string; revision: number; writtenAt: Date; text: string };
@@ -16,13 +14,19 @@ export function bucketStream(bucket: string): string {
  * What stands in a bucket now, in one request; from any replica, and so on a cluster possibly a little old. Of a bucket
  * that there is not: nothing.
  * @param keys a filter of keys, such as `orders.*`.
+ * @throws UnavailableError
  */
-export async function entriesOf(broker: Broker, bucket: string, keys = '>'): Promise<BucketEntry[]> {
+export async function entriesOf(
+  broker: Broker,
+  bucket: string,
+  keys = '>',
+  options: Pick<BatchOptions, 'answerMs'> = {},
+): Promise<BucketEntry[]> {
   const prefix = `$KV.${bucket}.`;
   const stream = bucketStream(bucket);
   const query = { multi_last: [`${prefix}${keys}`] };
   try {
-    const messages = await directBatch(broker, stream, query, { answerMs: ANSWER_MS, unreadable: 'is left out' });
+    const messages = await directBatch(broker, stream, query, { ...options, unreadable: 'is left out' });
     return messages
       .filter(({ headers }) => headers.get('KV-Operation') === '')
       .map(({ subject, sequence: revision, storedAtMicros, data }) => ({
@@ -32,8 +36,7 @@ export async function entriesOf(broker: Broker, bucket: string, keys = '>'): Pro
         text: Buffer.from(data).toString(),
       }));
   } catch (error) {
-    // Nobody answers for a stream that there is not, as for one that has no leader now.
-    if ((await findStream(broker.manager, stream)) !== undefined) throw error;
+    if (!(error instanceof NobodyAnswersError) || (await findStream(broker.manager, stream)) !== undefined) throw error;
     return [];
   }
 }

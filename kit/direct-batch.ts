@@ -24,14 +24,20 @@ export type BatchOptions = {
   unreadable?: 'ends' | 'is left out';
 };
 
+/** There is no such stream, or none of its replicas can answer now. */
+export class NobodyAnswersError extends UnavailableError {
+  override name = 'NobodyAnswersError';
+}
+
 const ANSWER_MS = 1_500;
+const NOBODY_ANSWERS = 503;
 /** The broker's words for: that is all, and: there is none. */
 const ENDED = new Set([204, 404]);
 
 /**
  * Messages that one request is answered with, by any replica. Asked without the library's help: it ends the connection
  * over headers that it can't read, waits for ever for an answer that is cut off, and keeps a subscription for each request.
- * @throws UnavailableError where there is no answer, or no whole one.
+ * @throws UnavailableError where there is no answer, or no whole one; NobodyAnswersError.
  */
 export async function directBatch(
   { connection }: Broker,
@@ -50,6 +56,7 @@ export async function directBatch(
       if (headers === undefined && unreadable === 'is left out') return;
       isEnded ||= headers === undefined || ENDED.has(headers.code);
       if (isEnded || headers === undefined) return resolve();
+      if (headers.code === NOBODY_ANSWERS) return reject(new NobodyAnswersError(`nobody answers for ${stream}`));
       if (headers.code !== 0) return reject(new UnavailableError(`${stream} answers ${headers.code}`));
       messages.push({
         subject: headers.last('Nats-Subject'),

@@ -23,6 +23,8 @@ export const HOW_IT_IS = 'status';
 
 /** How long a silent member may take to say that it is still there. */
 const CALL_TIMEOUT_MS = 500;
+/** Nobody waits for it: a broker that is slow for a moment must not look like one that is away. */
+const LOOK_MS = 5_000;
 
 /** Who of the members owns a partition: the one with the highest hash, so that a member's end moves only its share. */
 export function ownerOf(partition: number, members: readonly string[]): string | undefined {
@@ -178,7 +180,7 @@ export class Ownership {
 
   /** Members whose heartbeat has not expired, with its revision. */
   async #heartbeats(): Promise<Map<string, number>> {
-    const entries = await entriesOf(this.#broker, OWNERS_BUCKET, this.#key('*'));
+    const entries = await entriesOf(this.#broker, OWNERS_BUCKET, this.#key('*'), { answerMs: LOOK_MS });
     return new Map(entries.map(({ key, revision }) => [key.slice(key.lastIndexOf('.') + 1), revision]));
   }
 
