@@ -133,6 +133,13 @@ test('a consumer that is missing while its service is away is no second problem'
   expect(findings('consumer-missing')).toMatchObject([{ severity: 'warning' }]);
 });
 
+test('a view that is given all that it may have at hand is behind, and nothing waits for what it calls', async () => {
+  const findings = await found(withPartition({ unacknowledged: 1_000, maxUnacknowledged: 1_000 }, view));
+
+  expect(findings('view-behind')).toMatchObject([{ severity: 'warning' }]);
+  expect(findings('unacknowledged')).toMatchObject([{ severity: 'ok' }]);
+});
+
 test('what could not be looked at is unknown, and no check fails for it', async () => {
   const findings = await diagnose(broker, { at: 0, missing: ['streams: no answer'] }, circumstances);
 
