@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallError } from './errors.ts';
-import { collectionOf } from './view.ts';
 import type { ViewBuilds } from './view-builds.ts';
 import { countMessages } from './view-heads.ts';
 import { liveBuilds, type ViewRegister } from './view-register.ts';
-import { sweepBuild } from './view-sweep.ts';
+import { buildsIn, sweepBuild } from './view-sweep.ts';
 import { isBeing, requireBuild } from './view-switch.ts';
 
 /** Every process has left a build by then, unless it sleeps: such a one removes what it wrote when it wakes. */
@@ -58,11 +57,8 @@ export async function discard<Document extends object>(
 /** Removes what is left of builds that the register has no more, once nobody follows them. */
 async function sweepLeft<Document extends object>(builds: ViewBuilds<Document>, register: ViewRegister): Promise<void> {
   await delay(builds.times.leaseMs * LEFT_AFTER_LEASES);
-  const found = await builds.parts.db.listCollections({}, { nameOnly: true }).toArray();
-  const names = new Set(found.map(({ name }) => name));
   const live = new Set(liveBuilds(register).map(({ build }) => build));
-  for (let build = 1; build < register.next; build++) {
-    if (live.has(build) || !names.has(collectionOf(builds.view, build))) continue;
-    await sweepBuild(builds.parts, builds.view, build);
+  for (const build of await buildsIn(builds.parts.db, builds.view)) {
+    if (build < register.next && !live.has(build)) await sweepBuild(builds.parts, builds.view, build);
   }
 }

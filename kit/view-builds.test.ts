@@ -183,6 +183,20 @@ async function collectionsOf(db: Db): Promise<string[]> {
   return found.map(({ name }) => name).filter((name) => name.startsWith('accounts_'));
 }
 
+test('where a register was lost, the next build has a number that none had, and nothing of an earlier one in it', async () => {
+  const { bank, db, view } = await openSwitched();
+  await view.stop();
+  await db.collection('view_builds').drop();
+  const again = { view: projectionOf(bank, db, { leaseMs }) };
+  void again.view.own(allPartitions);
+  await hasBuilds(again, { 1: 'active' });
+  await act(again, { ...rebuild, switchWhenCaughtUp: true });
+  await hasBuilds(again, { 1: 'previous', 3: 'active' });
+  await expect
+    .poll(() => collectionsOf(db).then((names) => names.sort()), soon)
+    .toEqual(['accounts_v1', 'accounts_v1_b3']);
+});
+
 test('a query that slept while its build was switched away from and discarded is put to the new one', async () => {
   const { bank, uri, ...one } = await openView();
   const reader = await processOf(bank, uri);

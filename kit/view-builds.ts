@@ -7,7 +7,7 @@ import type { View } from './view.ts';
 import { ViewBuild, type ViewBuildParts } from './view-build.ts';
 import { countMessages, headsOf, messagesLeft } from './view-heads.ts';
 import { type BuildEntry, KnownRegister, liveBuilds, RegisterStore, type ViewRegister } from './view-register.ts';
-import { sweepBuild } from './view-sweep.ts';
+import { buildsIn, sweepBuild } from './view-sweep.ts';
 
 export type ViewBuildsParts = Omit<ViewBuildParts, 'watchMs' | 'isShown' | 'requireLive'> & {
   service: string;
@@ -149,12 +149,17 @@ export class ViewBuilds<Document extends object> {
   }
 
   async #begin(): Promise<ViewRegister> {
-    const { broker } = this.parts;
-    const [checkpoints, heads] = await Promise.all([this.at(1).checkpoints(), headsOf(broker, this.view)]);
+    const { broker, db } = this.parts;
+    const [checkpoints, heads, there] = await Promise.all([
+      this.at(1).checkpoints(),
+      headsOf(broker, this.view),
+      buildsIn(db, this.view),
+    ]);
     const caughtUp = checkpoints.size > 0 || heads.every(({ sequence }) => sequence === 0);
     const total = caughtUp ? 0 : await countMessages(broker, this.view);
     const first = { build: 1, startedAt: new Date(), startedBy: '', switchWhenCaughtUp: true, total, caughtUp };
-    const register = await this.store.begin(first);
+    // Where a register was lost, builds may be there that it knew of.
+    const register = await this.store.begin(first, Math.max(1, ...there) + 1);
     if (register === undefined) throw new UnavailableError(`the register of ${this.view.name} is gone again`);
     return register;
   }

@@ -68,11 +68,11 @@ export class RegisterStore {
   }
 
   /** Begins the register with the first build, unless somebody else has. Answers with what it says then. */
-  async begin(first: BuildEntry): Promise<ViewRegister | undefined> {
+  async begin(first: BuildEntry, next: number): Promise<ViewRegister | undefined> {
     const register: ViewRegister = {
       _id: this.#id,
       revision: 1,
-      next: first.build + 1,
+      next,
       active: first.caughtUp ? first : null,
       previous: null,
       building: first.caughtUp ? null : first,

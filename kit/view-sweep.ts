@@ -5,10 +5,21 @@ import { DEAD_LETTERS } from './dead-letters.ts';
 import { allPartitions } from './partitions.ts';
 import { collectionOf, type View } from './view.ts';
 import { streamsOf } from './view-heads.ts';
+import type { ViewNamed } from './view-register.ts';
 
 const NAMESPACE_NOT_FOUND = 26;
 /** The server's error code (nats-server, errors.json). */
 const STREAM_NOT_FOUND = 10_059;
+
+/** The builds of a version of a view that have a collection, whether a register knows of them or not. */
+export async function buildsIn(db: Db, view: ViewNamed): Promise<number[]> {
+  const [first, ofOthers] = [collectionOf(view), `${collectionOf(view)}_b`];
+  const found = await db.listCollections({}, { nameOnly: true }).toArray();
+  return found.flatMap(({ name }) => {
+    if (name === first) return 1;
+    return name.startsWith(ofOthers) ? Number(name.slice(ofOthers.length)) : [];
+  });
+}
 
 /**
  * Removes what is left of a build that is not followed any more: its consumers, so that nothing is delivered; its
