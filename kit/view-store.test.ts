@@ -282,3 +282,14 @@ test('documents that were discarded are not claimed, and not brought back to lif
   await expect(store.claim('me', allPartitions)).rejects.toThrow('discarded');
   expect(await db.listCollections().toArray()).toEqual([]);
 });
+
+test('what was discarded while it was claimed is not claimed', async () => {
+  const documents = ownDatabase(sharedMongoUri()).collection<Stored<Amounts>>(collectionOf(view));
+  const requireLive = vi.fn(async () => {}).mockResolvedValueOnce();
+  requireLive.mockImplementation(async () => {
+    throw new Error('discarded');
+  });
+  const store = new ViewStore(view as View<Amounts>, documents, requireLive);
+  await expect(store.claim('me', allPartitions)).rejects.toThrow('discarded');
+  expect(requireLive).toHaveBeenCalledTimes(2);
+});

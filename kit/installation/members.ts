@@ -53,7 +53,9 @@ async function askMember(
 function statusFrom(text: string): MemberStatus | undefined {
   try {
     const found = JSON.parse(text) as MemberStatus;
-    return Array.isArray(found.partitions) && Array.isArray(found.reasons) ? found : undefined;
+    const { partitions, reasons, retrying, now, startedAt } = found;
+    const isWhole = [partitions, reasons, retrying].every(Array.isArray) && [now, startedAt].every(Number.isFinite);
+    return isWhole ? found : undefined;
   } catch {
     return undefined;
   }

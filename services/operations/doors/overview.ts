@@ -44,9 +44,9 @@ export class Overview {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     let shown: WatchOverviewResponse | undefined;
     this.#watchers++;
-    this.#end ??= this.#begin();
     try {
       while (!signal.aborted) {
+        this.#end ??= this.#begin();
         const next = this.#next.promise;
         if (this.#latest !== undefined && this.#latest !== shown) {
           shown = this.#latest;
@@ -69,8 +69,18 @@ export class Overview {
 
   #begin(): AbortController {
     const end = new AbortController();
-    void this.#keepLooking(end.signal);
+    void this.#keepLooking(end.signal).catch((error) => this.#fail(error, end));
     return end;
+  }
+
+  /** Who waits is told, and ends; whoever watches on has it looked for again. */
+  #fail(error: unknown, end: AbortController): void {
+    if (this.#end !== end) return;
+    this.#end = undefined;
+    // Nobody may be waiting just now.
+    this.#next.promise.catch(() => {});
+    this.#next.reject(error);
+    this.#next = Promise.withResolvers();
   }
 
   async #keepLooking(signal: AbortSignal): Promise<void> {
