@@ -98,3 +98,9 @@ describe('erase-customer', () => {
     expect(stderr).not.toMatch(/^\s+at |hush-hush/m);
   });
 });
+
+test('who reads no further than the first lines is told of no error', async () => {
+  const token = `${process.execPath} gateway/cli/main.ts token --role operator --subject olga`;
+
+  expect(await run('sh', ['-c', `${token} | true`])).toMatchObject({ status: 0, stderr: '' });
+});

@@ -6,7 +6,7 @@ import { type PlatformSettings, platformSettings } from '#kit/platform-settings.
 import { StartError } from '#kit/process.ts';
 import { readSettings } from '#kit/settings.ts';
 import { asOperator, type CallingOptions, calling, oneAnswer } from './gateway-client.ts';
-import { print, table, tell } from './printing.ts';
+import { counted, print, table, tell } from './printing.ts';
 
 type DoctorOptions = CallingOptions & { all: boolean; nats?: string };
 
@@ -35,7 +35,9 @@ async function doctor(options: DoctorOptions): Promise<void> {
   if (options.json) for (const finding of shown) print(JSON.stringify(finding));
   else if (shown.length > 0) print(findingsTable(shown));
   const count = (severity: Finding['severity']) => findings.filter((each) => each.severity === severity).length;
-  tell(`${count('problem')} problems, ${count('warning')} warnings, ${count('unknown')} unknown, ${count('ok')} ok`);
+  tell(
+    `${counted(count('problem'), 'problem')}, ${counted(count('warning'), 'warning')}, ${count('unknown')} unknown, ${count('ok')} ok`,
+  );
   if (count('problem') > 0) process.exitCode = 1;
 }
 

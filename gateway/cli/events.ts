@@ -14,7 +14,7 @@ import {
   PAGE_SIZE,
   readStream,
 } from './gateway-client.ts';
-import { asJson, print, printable, properties, shortType, table, tell, time } from './printing.ts';
+import { asJson, counted, print, printable, properties, shortType, table, tell, time } from './printing.ts';
 
 type Filter = { type?: string; key?: string; aggregate?: string; correlationId?: string; stream?: string[] };
 type SearchOptions = CallingOptions & Filter & { from?: Timestamp; until?: Timestamp; limit: number };
@@ -86,7 +86,7 @@ async function search(options: SearchOptions): Promise<void> {
         if (pageToken === '' || shown >= limit) return;
         continue;
       }
-      if (pageToken === '') return tell(`${shown} events`);
+      if (pageToken === '') return tell(counted(shown, 'event'));
       if (shown >= limit) return tell(`the newest ${shown}; there may be more`);
       tell(`looked back to ${time(page.searchedBackTo)}`);
     }
@@ -95,15 +95,15 @@ async function search(options: SearchOptions): Promise<void> {
 
 /** Columns of fixed width: pages come one after another. */
 function eventTable(events: readonly LoggedEvent[], hasHead: boolean): string {
-  const head = ['TIME'.padEnd(20), 'EVENT'.padEnd(28), 'KEY'.padEnd(36), 'BY'.padEnd(13), 'AT'];
+  const head = ['TIME', 'EVENT', 'KEY', 'BY', 'AT'];
   const rows = events.map((event) => [
-    time(event.time).padEnd(20),
-    shortType(event.type).padEnd(28),
-    event.key.padEnd(36),
-    event.actor.padEnd(13),
+    time(event.time),
+    shortType(event.type),
+    event.key,
+    event.actor,
     `${event.stream} ${event.sequence}`,
   ]);
-  const [first = '', ...others] = table(head, rows).split('\n');
+  const [first = '', ...others] = table(head, rows, [20, 28, 36, 13]).split('\n');
   return (hasHead ? [first, ...others] : others).join('\n');
 }
 

@@ -10,7 +10,7 @@ import {
   ResolveFulfilmentResponseSchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { asOperator, type CallingOptions, calling, countFrom, oneAnswer, PAGE_SIZE } from './gateway-client.ts';
-import { asJson, print, properties, shortType, table, tell, time } from './printing.ts';
+import { asJson, counted, print, properties, shortType, table, tell, time } from './printing.ts';
 
 type ListOptions = CallingOptions & { status?: string; overdue: boolean; limit: number };
 type ResolveOptions = CallingOptions & { as: keyof typeof resolutions; because: string; requestId?: string };
@@ -82,7 +82,7 @@ async function list(options: ListOptions): Promise<void> {
     return;
   }
   if (found.length > 0) print(fulfilmentTable(found));
-  tell(hasMore ? `the first ${found.length}; there are more` : `${found.length} fulfilments`);
+  tell(hasMore ? `the first ${found.length}; there are more` : counted(found.length, 'fulfilment'));
 }
 
 function fulfilmentTable(fulfilments: readonly Fulfilment[]): string {

@@ -77,6 +77,12 @@ for (const group of [
   program.addCommand(group);
 }
 
+// Who reads no further (`| head`) has what was wanted: that ends the program, and is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

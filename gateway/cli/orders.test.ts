@@ -50,7 +50,7 @@ test('an order is placed, found, cancelled and shown with its timeline', async (
     causeway('show', orderId),
     causeway('show', orderId, '--json'),
   ]);
-  expect(listed).toMatchObject({ status: 0, stderr: '1 orders\n' });
+  expect(listed).toMatchObject({ status: 0, stderr: '1 order\n' });
   expect(listed.stdout).toMatch(new RegExp(`^${orderId} +cancelled +\\S+Z +25.00 EUR +anna +${email}$`, 'm'));
   expect(shown.stdout).toMatch(/^why +ordered twice$/m);
   expect(shown.stdout).toMatch(/^\S+Z +ORDERS +OrderCancelled +\S+ +cancelled$/m);

@@ -20,7 +20,7 @@ import {
   readStream,
 } from './gateway-client.ts';
 import { orderTable, orderText, timelineLine } from './order-text.ts';
-import { asJson, print, tell } from './printing.ts';
+import { asJson, counted, print, tell } from './printing.ts';
 
 type ListOptions = CallingOptions & {
   customer?: string;
@@ -130,7 +130,7 @@ async function list(options: ListOptions): Promise<void> {
     return;
   }
   if (found.length > 0) print(orderTable(found));
-  tell(hasMore ? `the newest ${found.length}; there are more` : `${found.length} orders`);
+  tell(hasMore ? `the newest ${found.length}; there are more` : counted(found.length, 'order'));
 }
 
 async function show(orderId: string, options: CallingOptions): Promise<void> {

@@ -21,10 +21,19 @@ export function tell(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Rows under a head, in columns. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** How many there are, in words. @param noun one of them; an `s` makes it many. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Rows under a head, in columns. @param atLeast widths of the first columns, so that one table can go on where another ends. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  atLeast: readonly number[] = [],
+): string {
   const all = [head, ...rows].map((row) => row.map(printable));
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const widths = head.map((_, column) => Math.max(atLeast[column] ?? 0, ...all.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
   return all.map((row) => line(row).trimEnd()).join('\n');
 }
