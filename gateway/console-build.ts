@@ -10,6 +10,8 @@ import { BUILT_FROM, CONSOLE_DIST, CONSOLE_FOLDER, hashOfConsole, isConsoleBuilt
 const WORTH_COMPRESSING_BYTES = 1_000;
 const COMPRESSIBLE = /\.(js|css|svg|json|txt)$/;
 
+// Whoever has it built: with another one React comes as it is for development, and twice as large.
+process.env.NODE_ENV = 'production';
 const started = performance.now();
 const builtFrom = await hashOfConsole();
 // Beside the one that is served, and in its place once it is whole: whoever builds at the same time has another one.
