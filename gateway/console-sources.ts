@@ -11,8 +11,13 @@ export const CONSOLE_DIST = join(CONSOLE_FOLDER, 'dist');
 export const BUILT_FROM = 'built-from';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** What the page is made from: its own files, the contracts, and packages. */
-const SOURCES = [CONSOLE_FOLDER, join(ROOT, 'gen'), join(ROOT, 'package-lock.json')];
+/** What the page is made from: its own files, the contracts, and packages; and by what. */
+const SOURCES = [
+  CONSOLE_FOLDER,
+  join(ROOT, 'gen'),
+  join(ROOT, 'package-lock.json'),
+  join(ROOT, 'gateway/console-build.ts'),
+];
 
 /** A hash of everything that the console's page is made from. */
 export async function hashOfConsole(): Promise<string> {
