@@ -78,7 +78,7 @@ describe('a new service', () => {
   });
 
   test('is wired in where it has to be known, and the rest of these files stays', () => {
-    expect(changed.get('gateway/platform.ts')).toContain("\n  'gift-cards': giftCards,\n};");
+    expect(changed.get('gateway/platform.ts')).toContain("\n  operations,\n  'gift-cards': giftCards,\n");
     for (const [path, text] of changed) {
       if (path.startsWith('deploy/')) continue;
       const added = text.split('\n').filter((line) => /gift.?cards/i.test(line));
