@@ -134,7 +134,7 @@ test('a view is rebuilt, compared, switched and rolled back from the page, and n
   await build(1).getByText('What readers see').waitFor();
   await readers.haveGoneOn();
   await readers.stop();
-});
+}, 120_000);
 
 test('the overview says which service is away, and shows the others', async () => {
   await describeService(parts.broker, { service: 'payments', journals: [], publishes: [], consumers: [] });

@@ -24,8 +24,9 @@ const environment = {
 };
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, deviceScaleFactor: 1.5 };
 const tall = { viewport: { width: 1280, height: 960 } };
+const taller = { viewport: { width: 1280, height: 1080 } };
 const calmMap = { viewport: { width: 1280, height: 950 }, deviceScaleFactor: 1 };
-const troubledMap = { viewport: { width: 1280, height: 1080 }, deviceScaleFactor: 1 };
+const troubledMap = { ...taller, deviceScaleFactor: 1 };
 
 const { rebuildProjection, listDeadLetters, discardDeadLetters, listFulfilments } = OperationsService.method;
 
@@ -107,7 +108,7 @@ test('pictures of a busy platform', async () => {
       await page.getByText(/column \d+/).waitFor();
       await page.getByRole('heading', { level: 1 }).click();
     },
-    tall,
+    taller,
   );
   await take(
     'projections',
@@ -116,7 +117,8 @@ test('pictures of a busy platform', async () => {
       await page.getByRole('button', { name: 'Rebuild history of orders, build 1' }).click();
       await page.getByLabel('Why, for the record').fill('a field was added');
       await page.getByRole('button', { name: 'Rebuild', exact: true }).click();
-      await page.getByRole('progressbar').waitFor();
+      await page.getByRole('progressbar').evaluate((bar) => bar.scrollIntoView({ block: 'center' }));
+      await page.mouse.move(0, 0);
     },
     tall,
   );

@@ -40,7 +40,7 @@ const columns: readonly Column<LoggedEvent>[] = [
       </>
     ),
   },
-  { name: 'By', cell: ({ actor }) => <span className="breaks">{actor}</span> },
+  { name: 'By', cell: ({ actor }) => <span className="actor">{actor}</span> },
   {
     name: 'Correlation',
     cell: ({ correlationId }) => (
