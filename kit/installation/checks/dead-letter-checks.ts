@@ -22,7 +22,7 @@ export const deadLetterChecks: readonly Check[] = [
           return {
             severity: ageMs > OLD_MS ? 'problem' : 'warning',
             subject: consumer,
-            message: `${parkedMessages} messages of ${parkedKeys} keys are parked, the oldest for ${inWords(ageMs)}: these keys do not go on`,
+            message: `parked: ${parkedMessages} of ${parkedKeys === 1 ? 'one key' : `${parkedKeys} keys`}, the oldest for ${inWords(ageMs)}; nothing of it goes on`,
             remedy: `\`causeway dead-letters list --consumer ${consumer}\` shows why; docs/how-to/handle-dead-letters.md says what to do.`,
           } as const;
         }),
