@@ -141,13 +141,22 @@ test('a view that is given all that it may have at hand is behind, and nothing w
 });
 
 test('what could not be looked at is unknown, and no check fails for it', async () => {
-  const findings = await diagnose(broker, { at: 0, missing: ['streams: no answer'] }, circumstances);
+  const { services: _, streams: __, ...look } = lookWith({});
+  const findings = await diagnose(broker, { ...look, missing: ['streams: no answer'] }, circumstances);
 
   expect(findings.map(({ severity }) => severity)).not.toContain('problem');
   expect(findings.find(({ check }) => check === 'stream-drift')).toMatchObject({
     severity: 'unknown',
     message: 'streams: no answer',
   });
+});
+
+test('a broker of which nothing can be had is a problem', async () => {
+  const missing = ['services', 'streams', 'consumers'].map((what) => `${what}: the broker does not answer`);
+  const findings = await diagnose(broker, { at: 0, missing }, circumstances);
+
+  expect(findings[0]).toMatchObject({ check: 'broker', severity: 'problem' });
+  expect(findings.filter(({ severity }) => severity === 'problem')).toHaveLength(1);
 });
 
 test('the worst is said first, and a check that fails keeps no other from its work', async () => {

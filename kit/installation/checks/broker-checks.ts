@@ -4,6 +4,21 @@ const MONITOR_WITHIN_MS = 2_000;
 
 export const brokerChecks: readonly Check[] = [
   {
+    name: 'broker',
+    ok: 'the broker answers',
+    look({ services, streams, consumers, missing }) {
+      if (services ?? streams ?? consumers) return [];
+      return [
+        {
+          severity: 'problem',
+          subject: '',
+          message: `the broker tells nothing of what is installed: ${missing.join('; ')}`,
+          remedy: 'See that it runs, can be reached, and has a leader: nothing goes on without it.',
+        },
+      ];
+    },
+  },
+  {
     name: 'fsync',
     ok: 'what the broker acknowledges is on disk',
     async look({ natsMonitorUrl, broker, isProduction }) {
