@@ -78,7 +78,7 @@ export const following: Measurement = {
 async function timelines({ directory, sizes }: Bench, stack: Stack): Promise<Figure> {
   const authorization = await bearer('bench', 'operator');
   const client = createClient(OrderService, transportTo(stack.http, authorization.replace('Bearer ', '')));
-  const { orders } = await client.listOrders({ status: OrderStatus.SHIPPED, pageSize: 100 });
+  const { orders } = await client.listOrders({ status: OrderStatus.COMPLETED, pageSize: 100 });
   const messages = Array.from({ length: sizes.calls }, (_, index) => {
     return orderHistory(orders[index % orders.length]?.orderId ?? '');
   });
