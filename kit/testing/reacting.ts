@@ -56,7 +56,8 @@ export function positionOf({ journal }: Bank, key: string, sequence: number, par
 
 /** A connection of a test's own, closed when the test ends. */
 export async function ownConnection(url: string): Promise<Broker> {
-  const broker = await connectBroker({ url, name: 'test' });
+  // A machine that stands still for a moment fails no test.
+  const broker = await connectBroker({ url, name: 'test', timeoutMs: 5_000 });
   onTestFinished(() => broker.close());
   return broker;
 }
