@@ -35,10 +35,12 @@ import {
   wholeDeadLetterMessage,
 } from './dead-letter-messages.ts';
 import { discard } from './discard.ts';
+import { erasureMethods } from './erasure-methods.ts';
 import { type FlowParts, flowMethods } from './flow-methods.ts';
 import { type LogParts, logMethods } from './log-methods.ts';
 import { paceOf } from './pace.ts';
 import { type ProjectionParts, projectionMethods } from './projection-methods.ts';
+import { rebalanceMethods } from './rebalance-methods.ts';
 import { type Edit, replay } from './replay.ts';
 
 const DEFAULT_PAGE_SIZE = 20;
@@ -69,6 +71,8 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
     ...logMethods(parts),
     ...catalogueMethods(parts),
     ...projectionMethods(parts),
+    ...rebalanceMethods(),
+    ...erasureMethods(),
 
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
       requireRole(call, 'operator');
