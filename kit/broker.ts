@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { credentialsFrom } from './broker-credentials.ts';
 import { UnavailableError } from './errors.ts';
 import { isOutage } from './outages.ts';
 
@@ -23,7 +23,7 @@ export type Broker = {
 export type BrokerOptions = {
   /** One or more addresses, separated by commas. */
   url: string;
-  /** Path of a credentials file. */
+  /** Path of a file with a JWT and a seed (`.creds`), or with the seed of an nkey (`SU...`) alone. */
   credentials?: string | undefined;
   /** Shown in the broker's connection list. */
   name: string;
@@ -40,7 +40,10 @@ const JOURNAL_MAX_BYTES = 8 * 1024 ** 3;
 /** The library's two minutes would leave a process for five of them on a connection that leads nowhere. */
 const PING_INTERVAL_MS = 5_000;
 
-/** Connects; keeps on reconnecting for ever once connected. Rejects where nobody answers at the address. */
+/**
+ * Connects; keeps on reconnecting for ever once connected. Rejects where nobody answers at the address.
+ * @throws SettingsError for credentials that are none.
+ */
 export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   const timeout = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
   const connection = await connect({
@@ -54,9 +57,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
     maxPingOut: 2,
     // Each request would make two errors beforehand, for their stacks: a tenth of a command's time.
     noAsyncTraces: true,
-    ...(options.credentials === undefined
-      ? {}
-      : { authenticator: credsAuthenticator(new Uint8Array(await readFile(options.credentials))) }),
+    ...(options.credentials === undefined ? {} : { authenticator: await credentialsFrom(options.credentials) }),
   });
   let connected = true;
   const listeners = new Set<() => void>();

@@ -25,7 +25,10 @@ export const platformSettings = {
     'in `production` nothing starts with a development key, and there is no sample data',
   ),
   natsUrl: url('NATS_URL', ['nats', 'tls', 'ws', 'wss'], 'broker; several addresses separated by commas', 'embedded'),
-  natsCreds: file('NATS_CREDS', 'credentials file for the broker'),
+  natsCreds: file(
+    'NATS_CREDS',
+    "file with the user at the broker: a JWT and its seed (`.creds`), or an nkey's seed (`SU...`)",
+  ),
   natsMonitorUrl: url(
     'NATS_MONITOR_URL',
     ['http', 'https'],

@@ -1,8 +1,8 @@
 import type { Db } from 'mongodb';
-import { type Broker, connectBroker } from './broker.ts';
+import type { Broker } from './broker.ts';
+import { connectAtStart } from './broker-at-start.ts';
 import { connectDatabase } from './database.ts';
 import { PersonalData } from './personal-data.ts';
-import { StartError } from './process.ts';
 import type { Logger } from './telemetry/logging.ts';
 
 /** What a service is made from. Tests hand over other parts than production does, and nothing else differs. */
@@ -39,17 +39,12 @@ export async function openServiceParts(
   logger: Logger,
   clock: () => Date = () => new Date(),
 ): Promise<ServiceParts & { close(): Promise<void> }> {
-  const broker = await connectBroker({
+  const broker = await connectAtStart({
     url: settings.natsUrl,
     credentials: settings.natsCreds,
     name: service,
     replicas: settings.replicas,
     journalMaxBytes: settings.journalMaxBytes,
-  }).catch((error) => {
-    // The address may hold a password.
-    throw new StartError(
-      `the broker at NATS_URL can not be reached: ${error instanceof Error ? error.message : error}`,
-    );
   });
   const database = connectDatabase(settings.mongodbUri, service);
   return {

@@ -1,6 +1,6 @@
-import { type Broker, connectBroker } from '#kit/broker.ts';
+import type { Broker } from '#kit/broker.ts';
+import { connectAtStart } from '#kit/broker-at-start.ts';
 import type { PlatformSettings } from '#kit/platform-settings.ts';
-import { StartError } from '#kit/process.ts';
 import { SettingsError } from '#kit/settings.ts';
 
 /**
@@ -18,17 +18,12 @@ export async function atBroker<Result>(
 ): Promise<Result> {
   if (natsUrl === undefined)
     throw new SettingsError("NATS_URL must be set: the platform's broker; `npm start` prints where its own is");
-  const broker = await connectBroker({
+  const broker = await connectAtStart({
     url: natsUrl,
     credentials: natsCreds,
     name: 'causeway-cli',
     replicas: streamReplicas,
     journalMaxBytes,
-  }).catch((error) => {
-    // The address may hold a password.
-    throw new StartError(
-      `the broker at NATS_URL can not be reached: ${error instanceof Error ? error.message : error}`,
-    );
   });
   try {
     return await run(broker);

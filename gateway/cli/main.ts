@@ -13,6 +13,7 @@ import { fulfilmentsCommand } from './fulfilments.ts';
 import { newServiceCommand } from './new-service/command.ts';
 import { ordersCommand } from './orders.ts';
 import { projectionsCommand } from './projections.ts';
+import { secretsCommand } from './secrets.ts';
 import { servicesCommand } from './services.ts';
 import { streamsCommand } from './streams.ts';
 
@@ -68,6 +69,7 @@ for (const group of [
   eventsCommand(),
   ordersCommand(),
   projectionsCommand(),
+  secretsCommand(),
   servicesCommand(),
   streamsCommand(),
   consumersCommand(),
