@@ -4,7 +4,7 @@ import { JetStreamApiError, type JsMsg, type MsgRequest, type PubAck, type Store
 import { InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-node';
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
-import type { StoredMessage } from './event.ts';
+import { Header, type StoredMessage } from './event.ts';
 import { headersOf, MessageHeaders } from './message-headers.ts';
 import { untilAnswered } from './outages.ts';
 import {
@@ -15,7 +15,7 @@ import {
   requireRoom,
   StreamFullError,
 } from './streams.ts';
-import { recordPublish } from './telemetry/metrics.ts';
+import { countEvent, recordPublish } from './telemetry/metrics.ts';
 
 /** The server's error codes (nats-server, errors.json) that say: somebody else was first, or this is a repeat. */
 const LOST_THE_RACE = new Set([
@@ -86,6 +86,7 @@ export class Journal {
       const appended = await this.#append(append);
       this.#refusal = undefined;
       recordPublish(this.stream, 'done', performance.now() - started);
+      if (appended.found === undefined) countEvent(this.stream, append.headers.get(Header.type));
       return appended;
     } catch (error) {
       if (error instanceof StreamFullError) this.#refusal = { error, at: performance.now() };

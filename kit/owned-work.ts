@@ -10,7 +10,7 @@ import {
   type Publisher,
   type ServiceDescription,
 } from './service-descriptions.ts';
-import { observeDeadLetters } from './telemetry/journal-metrics.ts';
+import { observeDeadLetters, observePartitions } from './telemetry/journal-metrics.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { type Administered, answerAboutViews } from './view-requests.ts';
 
@@ -92,14 +92,18 @@ export class OwnedWork {
   async start(health: () => Promise<Health> = this.#health): Promise<void> {
     this.#health = health;
     const { service, broker, logger } = this.#parts;
-    const endObserving = observeDeadLetters(broker, service, logger);
+    const consumers = this.describe().consumers.map(({ name }) => name);
+    const ends = [
+      observeDeadLetters(broker, service, consumers, logger),
+      observePartitions(service, () => this.partitions),
+    ];
     const endAnswering = answerAboutViews(
       broker,
       service,
       this.#work.flatMap(({ administration }) => administration ?? []),
     );
     this.#endObserving = () => {
-      endObserving();
+      for (const end of ends) end();
       endAnswering();
     };
     const { promise, resolve } = Promise.withResolvers<void>();

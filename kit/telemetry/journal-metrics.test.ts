@@ -8,7 +8,7 @@ import {
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { DEAD_LETTERS } from '#kit/dead-letters.ts';
 import { Journal } from '#kit/journal.ts';
-import { OwnedWork } from '#kit/owned-work.ts';
+import { OwnedWork, type PartitionedWork } from '#kit/owned-work.ts';
 import { Parking } from '#kit/parking.ts';
 import { journalOf } from '#kit/streams.ts';
 import { ownConnection } from '#kit/testing/reacting.ts';
@@ -82,14 +82,30 @@ test('a journal that was given more room is measured by the room that it has', a
 test('what the consumers of a service have parked is measured, whichever journals they follow', async () => {
   const { broker } = await observed();
   const reader = await readMetrics();
-  const work = new OwnedWork([], [], { service: 'teller', broker, logger: silent });
+  const work = new OwnedWork([idle('teller-thank-on-deposit')], [], { service: 'teller', broker, logger: silent });
   onTestFinished(() => work.stop());
   await work.start();
+  const parkedBy = (consumer: string) => reader('causeway.dead_letters', consumer, 'consumer');
+
+  expect(await parkedBy('teller-thank-on-deposit')).toBe(0);
+
   await broker.js.publish('dead.teller-thank-on-deposit.0.a', 'parked');
+  await broker.js.publish('dead.teller-greet-on-opened.0.a', 'parked by a consumer that the service had');
   await broker.js.publish('dead.tellers-thank-on-deposit.0.a', "another service's");
 
-  expect(await reader('causeway.dead_letters', 'teller-thank-on-deposit', 'consumer')).toBe(1);
-  expect(await reader('causeway.dead_letters', 'tellers-thank-on-deposit', 'consumer')).toBeUndefined();
+  expect(await parkedBy('teller-thank-on-deposit')).toBe(1);
+  expect(await parkedBy('teller-greet-on-opened')).toBe(1);
+  expect(await parkedBy('tellers-thank-on-deposit')).toBeUndefined();
+});
+
+test('how many partitions a process owns is measured', async () => {
+  const { broker } = await observed();
+  const reader = await readMetrics();
+  const work = new OwnedWork([], [], { service: 'cashier', broker, logger: silent });
+  onTestFinished(() => work.stop());
+  await work.start();
+
+  expect(await reader('causeway.partitions.owned', 'cashier', 'service')).toBe(8);
 });
 
 test('dead letters are warned of like a journal, and measured', async () => {
@@ -103,7 +119,18 @@ test('dead letters are warned of like a journal, and measured', async () => {
   expect(await reader('causeway.stream.bytes.limit', DEAD_LETTERS)).toBe(MAX_BYTES);
 });
 
-/** Reads a gauge of a stream, or of a consumer, as somebody who asks for the metrics does. */
+/** A consumer that has nothing to do. */
+function idle(name: string): PartitionedWork {
+  return {
+    name,
+    own: async () => {},
+    stop: async () => {},
+    health: () => ({ ready: true, reasons: [] }),
+    describe: () => ({ name, kind: 'reaction', sources: [], eventTypes: [] }),
+  };
+}
+
+/** Reads a gauge of a stream, a consumer or a service, as somebody who asks for the metrics does. */
 async function readMetrics() {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 2 ** 30 });
@@ -113,7 +140,7 @@ async function readMetrics() {
     metrics.disable();
     await provider.shutdown();
   });
-  return async (name: string, of: string, label: 'stream' | 'consumer' = 'stream') => {
+  return async (name: string, of: string, label: 'stream' | 'consumer' | 'service' = 'stream') => {
     const { resourceMetrics } = await reader.collect();
     const found = resourceMetrics.scopeMetrics
       .flatMap((scope) => scope.metrics)

@@ -67,19 +67,39 @@ export function observeJournal(
   };
 }
 
-/** Observes what the consumers of a service have parked, whichever journals they follow, until the returned function is called. */
-export function observeDeadLetters(broker: Broker, service: string, logger: Logger): () => void {
+/**
+ * Observes what the consumers of a service have parked, whichever journals they follow, until the returned function is called.
+ * @param consumers those that the service has now: none parked is said of them too. What older ones have parked is counted as well.
+ */
+export function observeDeadLetters(
+  broker: Broker,
+  service: string,
+  consumers: readonly string[],
+  logger: Logger,
+): () => void {
   const deadLetters = metrics.getMeter('causeway').createObservableGauge('causeway.dead_letters', {
     description: 'Messages that a consumer has given up and that are parked',
   });
   const observe = async (result: ObservableResult) => {
     if (!broker.connected()) return;
     try {
-      for (const [consumer, count] of await parkedByConsumer(broker, service)) result.observe(count, { consumer });
+      const parked = await parkedByConsumer(broker, service);
+      for (const consumer of consumers) result.observe(parked.get(consumer) ?? 0, { consumer });
+      for (const [consumer, count] of parked) if (!consumers.includes(consumer)) result.observe(count, { consumer });
     } catch (error) {
       logger.warn({ err: error, service }, 'the dead letters can not be observed');
     }
   };
   deadLetters.addCallback(observe);
   return () => deadLetters.removeCallback(observe);
+}
+
+/** Observes how many partitions of a service this process owns, until the returned function is called. */
+export function observePartitions(service: string, owned: () => readonly number[]): () => void {
+  const gauge = metrics.getMeter('causeway').createObservableGauge('causeway.partitions.owned', {
+    description: 'Partitions that this process owns; of all replicas of a service together 8',
+  });
+  const observe = (result: ObservableResult) => result.observe(owned().length, { service });
+  gauge.addCallback(observe);
+  return () => gauge.removeCallback(observe);
 }

@@ -26,6 +26,7 @@ function counter(name: string, description: string): () => Counter {
 
 const calls = seconds('rpc.server.call.duration', 'How long calls take, by method and code');
 const commands = counter('causeway.commands', 'Commands, by aggregate and result');
+const events = counter('causeway.events', 'Events that this process has stored, by stream and type');
 const publishes = seconds('messaging.client.operation.duration', 'How long it takes to publish, by stream and result');
 const handled = seconds('messaging.process.duration', 'How long consumers take for what they pulled, by consumer');
 const delays = seconds(
@@ -63,6 +64,14 @@ export function countCommand(aggregate: string, result: string): void {
 export function recordPublish(stream: string, result: string, durationMs: number): void {
   const labels = () => ({ 'messaging.system': 'nats', 'messaging.destination.name': stream, result });
   publishes().record(durationMs / 1_000, attributes(`publish ${stream} ${result}`, labels));
+}
+
+/** @param type the event's full name; its last part is what it is counted by. */
+export function countEvent(stream: string, type: string): void {
+  events().add(
+    1,
+    attributes(`event ${stream} ${type}`, () => ({ stream, type: type.slice(type.lastIndexOf('.') + 1) })),
+  );
 }
 
 /** @param outcome whether it went well: `done` or `failed`. */

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { metrics } from '@opentelemetry/api';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { startTelemetry } from './setup.ts';
+
+afterEach(() => metrics.disable());
 
 test('what is measured by asking is asked once for all who look at the metrics at the same time', async () => {
   const telemetry = startTelemetry({ serviceName: 'orders', otlpEndpoint: undefined, traceRatio: 1 });
@@ -22,4 +24,23 @@ test('what is measured by asking is asked once for all who look at the metrics a
 
   expect(asked).toBe(1);
   for (const text of texts) expect(text).toMatch(/^lag\S* 1$/m);
+});
+
+test('the unit of what is measured stands in its name, as in all of Prometheus', async () => {
+  const telemetry = startTelemetry({ serviceName: 'orders', otlpEndpoint: undefined, traceRatio: 1 });
+  onTestFinished(telemetry.stop);
+  const meter = metrics.getMeter('test');
+  meter.createHistogram('waits', { unit: 's' }).record(1);
+  meter.createCounter('time.spent', { unit: 's' }).add(1);
+  meter.createCounter('sent_bytes', { unit: 'By' }).add(1);
+  meter.createCounter('visits').add(1);
+  const { promise: written, resolve } = Promise.withResolvers<string>();
+  const response = { writeHead() {}, end: resolve } as object as ServerResponse;
+
+  await telemetry.serveMetrics({} as IncomingMessage, response);
+
+  const names = new Set((await written).match(/^\w+/gm));
+  expect([...names]).toEqual(
+    expect.arrayContaining(['waits_seconds_sum', 'time_spent_seconds_total', 'sent_bytes_total', 'visits_total']),
+  );
 });

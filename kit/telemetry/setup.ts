@@ -17,6 +17,7 @@ import {
 import { ATTR_SERVICE_NAME } from '@opentelemetry/semantic-conventions';
 import { remembered } from '../remembered.ts';
 import { observeProcess } from './process-metrics.ts';
+import { withUnitsInNames } from './prometheus-names.ts';
 
 export type TelemetrySettings = {
   serviceName: string;
@@ -81,7 +82,7 @@ export function startTelemetry({ serviceName, otlpEndpoint, traceRatio }: Teleme
   const endObserving = observeProcess();
   const serializer = new PrometheusSerializer(undefined, undefined, undefined, undefined, true);
   const text = remembered(
-    async () => serializer.serialize((await prometheus.collect()).resourceMetrics),
+    async () => serializer.serialize(withUnitsInNames((await prometheus.collect()).resourceMetrics)),
     METRICS_GOOD_MS,
   );
   return {

@@ -24,6 +24,7 @@ import { stockCheck } from './adapters/stock-check.ts';
 import { Acts, type Letters } from './doors/acts.ts';
 import { operationsDoor } from './doors/operations-service.ts';
 import { Overview } from './doors/overview.ts';
+import { observeFulfilments } from './fulfilment-metrics.ts';
 import type { OperationsSettings } from './settings.ts';
 import { latencies, openFulfilments } from './views/fulfilments/fulfilment-figures.ts';
 import { fulfilmentsView } from './views/fulfilments/fulfilments-view.ts';
@@ -63,19 +64,17 @@ export async function operations(
   const diagnosis = (seen: InstallationLook) => diagnose(broker, seen, circumstances, [stockCheck]);
   const look = (earlier?: InstallationLook) => lookAtInstallation(broker, clock, earlier);
   const soonest = () => AbortSignal.timeout(VIEW_WITHIN_MS);
-  const overview = new Overview({
-    look,
-    diagnose: diagnosis,
-    pulse: async (now) => pulseOf(await pulse.reached([], soonest()), now),
-    open: async (now) => openFulfilments(await fulfilments.reached([], soonest()), now),
+  const figures = {
+    pulse: async (now = clock()) => pulseOf(await pulse.reached([], soonest()), now),
+    open: async (now = clock()) => openFulfilments(await fulfilments.reached([], soonest()), now),
     latencies: async () => latencies(await fulfilments.reached([], soonest())),
-    clock,
-  });
+  };
+  const overview = new Overview({ look, diagnose: diagnosis, ...figures, clock });
   const desk = new DeadLetterDesk(broker);
   const letters: Letters = (row, from, limit) => parkedLetters(broker, row, from, limit);
 
   const health = () => healthOf(parts, journal, [work]);
-  let endObserving = () => {};
+  let ends: (() => void)[] = [];
 
   return {
     name: 'operations',
@@ -112,11 +111,11 @@ export async function operations(
     async start() {
       await journal.ensure();
       await ensureJournals(broker, [journalOf('orders'), journalOf('fulfilment')]);
-      endObserving = observeJournal(broker, journal.declaration, logger);
+      ends = [observeJournal(broker, journal.declaration, logger), observeFulfilments(figures, logger)];
       await work.start(health);
     },
     async stop() {
-      endObserving();
+      for (const end of ends) end();
       await work.stop();
     },
     health,

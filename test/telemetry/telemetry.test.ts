@@ -167,23 +167,26 @@ describe('/metrics', () => {
     const text = await metrics();
 
     const rpc = { rpc_method: 'causeway.orders.v1.OrderService/PlaceOrder' };
-    const calls = 'rpc_server_call_duration_count';
+    const calls = 'rpc_server_call_duration_seconds_count';
     expect(seriesIn(text, calls, { ...rpc, rpc_response_status_code: 'OK' })).toBeGreaterThan(0);
     expect(seriesIn(text, calls, { ...rpc, rpc_response_status_code: 'ALREADY_EXISTS' })).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_commands_total', { aggregate: 'order', result: 'done' })).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_commands_total', { aggregate: 'order', result: 'ALREADY_EXISTS' })).toBeGreaterThan(
       0,
     );
+    expect(seriesIn(text, 'causeway_events_total', { stream: 'ORDERS', type: 'OrderPlaced' })).toBeGreaterThan(0);
+    expect(seriesIn(text, 'causeway_partitions_owned', { service: 'orders' })).toBe(8);
+    expect(seriesIn(text, 'causeway_dead_letters', { consumer: 'orders-history_v2' })).toBe(0);
     const published = { messaging_destination_name: 'ORDERS', result: 'done' };
-    expect(seriesIn(text, 'messaging_client_operation_duration_count', published)).toBeGreaterThan(0);
+    expect(seriesIn(text, 'messaging_client_operation_duration_seconds_count', published)).toBeGreaterThan(0);
     const consumed = { messaging_consumer_group_name: 'orders-orders_v2', outcome: 'done' };
-    expect(seriesIn(text, 'messaging_process_duration_count', consumed)).toBeGreaterThan(0);
+    expect(seriesIn(text, 'messaging_process_duration_seconds_count', consumed)).toBeGreaterThan(0);
     expect(seriesIn(text, 'messaging_client_consumed_messages_total', consumed)).toBeGreaterThan(0);
-    expect(seriesIn(text, 'causeway_projection_delay_count', { view: 'orders' })).toBeGreaterThan(0);
+    expect(seriesIn(text, 'causeway_projection_delay_seconds_count', { view: 'orders' })).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_stream_bytes', { stream: 'ORDERS' })).toBeGreaterThan(0);
-    expect(seriesIn(text, 'process_memory_usage', {})).toBeGreaterThan(1_000_000);
-    expect(seriesIn(text, 'process_cpu_time_total', {})).toBeGreaterThan(0);
-    expect(seriesIn(text, 'nodejs_eventloop_delay_p99', {})).toBeGreaterThan(0);
+    expect(seriesIn(text, 'process_memory_usage_bytes', {})).toBeGreaterThan(1_000_000);
+    expect(seriesIn(text, 'process_cpu_time_seconds_total', {})).toBeGreaterThan(0);
+    expect(seriesIn(text, 'nodejs_eventloop_delay_p99_seconds', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_stream_bytes_limit', { stream: 'ORDERS' })).toBeGreaterThan(1_000_000);
     for (const consumer of ['orders-orders_v2-0', 'orders-history_v2-7']) {
       expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'ORDERS', consumer })).toBe(0);
