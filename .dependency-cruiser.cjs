@@ -44,7 +44,16 @@ module.exports = {
       comment: 'There is no domain word in the kit.',
       severity: 'error',
       from: { path: '^kit/' },
-      to: { path: ['^services/', '^gateway/', '^test/', '^bench/', '^gen/causeway/(?!events/|rpc/|testing/)'] },
+      to: {
+        path: [
+          '^services/',
+          '^gateway/',
+          '^test/',
+          '^bench/',
+          '^gen/causeway/(?!events/|rpc/|testing/)',
+          '^gen/events[.]',
+        ],
+      },
     },
     {
       name: 'gateway-uses-composition-roots-only',

@@ -1,3 +1,4 @@
+import { eventRegistry } from '#gen/events.js';
 import type { Health } from '#kit/lifecycle.ts';
 import { identitySettings, type PlatformSettings } from '#kit/platform-settings.ts';
 import type { Started } from '#kit/process.ts';
@@ -12,7 +13,6 @@ import type { Telemetry } from '#kit/telemetry/setup.ts';
 import { AsyncApi } from './asyncapi/asyncapi.ts';
 import { ConsoleFiles } from './console-files.ts';
 import { CONSOLE_DIST } from './console-sources.ts';
-import { eventRegistry } from './services.ts';
 import { type GatewaySettings, tlsFiles } from './settings.ts';
 
 /** Larger requests are refused; the largest order has a tenth of it. */

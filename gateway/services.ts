@@ -11,8 +11,6 @@ import type { Health } from '#kit/lifecycle.ts';
 import type { Door } from '#kit/rpc/door.ts';
 import { RemoteService } from '#kit/rpc/remote.ts';
 
-export { eventFiles, eventRegistry } from './event-registry.ts';
-
 type BehindTheGateway = {
   /** What it offers to the outside. */
   contracts: DescService[];

@@ -25,12 +25,12 @@ import {
   type PlaceOrderRequestSchema,
   type PlaceOrderResponse,
 } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { eventRegistry } from '#gen/events.js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 import { type Status, StatusSchema } from '#gen/google/rpc/status_pb.js';
 import { asBuffer } from '#kit/rpc/bytes.ts';
 import type { Caller } from '#kit/rpc/call.ts';
 import { atTheEnd } from '#kit/testing/servers.ts';
-import { eventRegistry } from '../gateway/services.ts';
 import { bearer, type Doors } from './platform.ts';
 
 /** An error as every client gets it, whatever the protocol. */

@@ -1,7 +1,7 @@
+import { eventFiles } from '#gen/events.js';
 import type { Broker } from '#kit/broker.ts';
 import { EventTypes, eventsIn, type RecordedEvent, readEvent } from '#kit/event.ts';
 import { storedFromConsumer } from '#kit/journal.ts';
-import { eventFiles } from '../services.ts';
 
 /** Every event that any service knows. */
 const types = new EventTypes(eventFiles.flatMap(eventsIn));

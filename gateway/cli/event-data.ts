@@ -1,6 +1,6 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
-import { eventRegistry } from '../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 
 /** What a message says, with its type. What is personal in it is sealed, in one field. */
 export function dataJson(data: Any): string {

@@ -1,6 +1,6 @@
 import { type DescMessage, type MessageShape, toJson } from '@bufbuild/protobuf';
 import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
-import { eventRegistry } from '../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 
 /** A message as JSON, with every field, so that a script finds it. @param indent 0: on one line. */
 export function asJson<Desc extends DescMessage>(type: Desc, message: MessageShape<Desc>, indent = 0): string {

@@ -8,8 +8,8 @@ import {
   type ReplayDeadLettersResponse,
   ReplayDeadLettersResponseSchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
+import { eventRegistry } from '#gen/events.js';
 import { SettingsError } from '#kit/settings.ts';
-import { eventRegistry } from '../event-registry.ts';
 import { type Chosen, filterOf } from './choosing.ts';
 import { asOperator, type CallingOptions } from './gateway-client.ts';
 import { asJson, print, printable, table, tell } from './printing.ts';

@@ -14,6 +14,7 @@ const forbidden: [from: string, to: string, rule: string][] = [
   ['services/orders/orders.ts', 'services/inventory/inventory.ts', 'services-meet-in-contracts-only'],
   ['kit/thing.ts', 'services/orders/orders.ts', 'kit-knows-no-service'],
   ['kit/thing.ts', 'gen/causeway/orders/v1/thing.ts', 'kit-knows-no-service'],
+  ['kit/thing.ts', 'gen/events.js', 'kit-knows-no-service'],
   ['gateway/gateway.ts', 'services/orders/domain/order.ts', 'gateway-uses-composition-roots-only'],
   ['kit/thing.ts', 'kit/testing/thing.ts', 'nothing-imports-tests'],
   ['services/orders/orders.ts', 'services/orders/testing/thing.ts', 'nothing-imports-tests'],

@@ -1,12 +1,6 @@
 import { globSync, readdirSync, readFileSync } from 'node:fs';
-import {
-  create,
-  type DescFile,
-  type DescMessage,
-  fromJson,
-  type JsonValue,
-  type MessageShape,
-} from '@bufbuild/protobuf';
+import { create, type DescMessage, fromJson, type JsonValue, type MessageShape } from '@bufbuild/protobuf';
+import { eventFiles } from '#gen/events.js';
 import { EventTypes, eventsIn, type Upcaster } from '#kit/event.ts';
 import { DataKey, sealed } from '#kit/personal-data.ts';
 
@@ -29,8 +23,8 @@ export type Reader = { name: string; events: Record<string, DescMessage>; upcast
 
 const root = new URL('../../', import.meta.url);
 
-/** Every type that the platform publishes today: whatever any contract file of events has. */
-export const publishedTypes: DescMessage[] = (await Promise.all(eventFiles().map(contractOf))).flatMap(eventsIn);
+/** Every type that the platform publishes today. */
+export const publishedTypes: DescMessage[] = eventFiles.flatMap(eventsIn);
 
 /** Every aggregate that any service has. */
 export const readers: Reader[] = (
@@ -48,16 +42,6 @@ export const goldenKey = new DataKey('Z29sZGVu.1', Buffer.alloc(32, 'golden'));
 export const GOLDEN_FOLDER = 'test/golden/events';
 
 const directory = new URL(`${GOLDEN_FOLDER}/`, root);
-
-function eventFiles(): string[] {
-  return globSync('causeway/*/v*/events.proto', { cwd: new URL('proto/', root) }).sort();
-}
-
-/** A contract file, from what was generated of it. */
-async function contractOf(path: string): Promise<DescFile> {
-  const generated = await import(new URL(`gen/${path.replace(/\.proto$/, '_pb.js')}`, root).href);
-  return generated[`file_${path.replace(/\.proto$/, '').replaceAll('/', '_')}`];
-}
 
 /** The examples of every type, by its wire name. */
 export function goldenExamples(): Map<string, GoldenExample[]> {

@@ -4,7 +4,7 @@ import {
   createGrpcWebTransport as createGrpcWebWebTransport,
 } from '@connectrpc/connect-web';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { eventRegistry } from '../../gateway/services.ts';
+import { eventRegistry } from '#gen/events.js';
 import { bearer, nothingFollows, type TestPlatform, testPlatform } from '../platform.ts';
 import { bufCurlClient } from './buf-curl-client.ts';
 import { connectClient, withHeaders } from './connect-client.ts';

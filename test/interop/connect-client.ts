@@ -10,7 +10,7 @@ import {
   PlaceOrderResponseSchema,
   WatchOrderResponseSchema,
 } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { eventRegistry } from '../../gateway/services.ts';
+import { eventRegistry } from '#gen/events.js';
 import {
   type Cancelled,
   type EventJson,

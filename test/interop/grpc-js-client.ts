@@ -17,8 +17,8 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
+import { eventRegistry } from '#gen/events.js';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
-import { eventRegistry } from '../../gateway/services.ts';
 import { type EventJson, type OrderClient, type OrderJson, type Placed, RefusedCall } from './order-client.ts';
 
 type Unary = (

@@ -21,8 +21,6 @@ const IMPORT = /^import .* from '.*';$/;
 export function wiring({ service }: NewService): Addition[] {
   const { kebab, snake, camel, pascal, capitals } = service;
   const key = kebab === camel ? kebab : `'${kebab}'`;
-  const events = `file_causeway_${snake}_v1_events`;
-  const eventsImport = `import { ${events} } from '#gen/causeway/${snake}/v1/events_pb.js';`;
   const contract = `${pascal}Service`;
   return [
     {
@@ -45,10 +43,6 @@ export function wiring({ service }: NewService): Addition[] {
       line: key === camel ? `  ${camel},` : `  ${key}: ${camel},`,
       after: /^ {2}operations,$/,
     },
-    ...['gateway/event-registry.ts', 'services/operations/doors/known-events.ts'].flatMap((path) => [
-      { path, line: eventsImport, after: IMPORT },
-      { path, line: `  ${events},`, after: /^ {2}file_causeway_\w+_events,$/ },
-    ]),
     {
       path: 'README.md',
       line: `| \`${capitals}_URL\` | in process | the same for ${kebab} |`,

@@ -1,6 +1,6 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
-import { eventRegistry } from '../../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 
 /** An event's payload as JSON, decoded by its contract. */
 export function Payload({ data }: { data: Any | undefined }) {

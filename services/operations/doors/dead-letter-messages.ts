@@ -7,13 +7,14 @@ import {
   DeadLetterGroupSchema,
   DeadLetterSchema,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
+import { eventRegistry } from '#gen/events.js';
 import type { Letter } from '#kit/dead-letter-desk.ts';
 import type { LetterGroup } from '#kit/dead-letter-groups.ts';
 import { CallError, invalid } from '#kit/errors.ts';
 import { correlationOf, Header } from '#kit/event.ts';
 import { personalFieldsOf } from '#kit/personal-data.ts';
 import type { Parked } from '../domain/act.ts';
-import { knownData, knownEvents, saidAt, shownHeaders } from './known-events.ts';
+import { knownData, saidAt, shownHeaders } from './known-events.ts';
 
 /** No event is larger, and in base64 it has to fit into one message to the partition's owner. */
 const MAX_EDITED_BYTES = 64 * 1024;
@@ -82,7 +83,7 @@ function eventTypeOf({ message }: Letter): string {
  */
 export function editedData(letter: Letter, edited: Any): Uint8Array {
   const name = eventTypeOf(letter);
-  const type = knownEvents.getMessage(name);
+  const type = eventRegistry.getMessage(name);
   if (edited.typeUrl.split('/').at(-1) !== name)
     throw invalid('edited', `the message is a ${name}, and has to stay one`);
   if (type === undefined) throw invalid('edited', `${name} is not known here, and can't be edited`);

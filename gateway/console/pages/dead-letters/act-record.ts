@@ -12,7 +12,7 @@ import type {
 } from '#gen/causeway/operations/v1/events_pb.js';
 import { ProjectionAct, Resolution } from '#gen/causeway/operations/v1/events_pb.js';
 import type { LoggedEvent } from '#gen/causeway/operations/v1/log_pb.js';
-import { eventRegistry } from '../../../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 import { counted, words } from '../../parts/words.ts';
 
 /** What an operator did, as far as the events that were read tell it. */

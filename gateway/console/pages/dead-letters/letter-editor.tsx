@@ -2,7 +2,7 @@ import type { DescMessage } from '@bufbuild/protobuf';
 import { type Any, anyPack, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { useMemo, useRef, useState } from 'react';
 import type { DeadLetter } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { eventRegistry } from '../../../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 import { Field } from '../../parts/field.tsx';
 import { shortType } from '../../parts/payload.tsx';
 import { words } from '../../parts/words.ts';

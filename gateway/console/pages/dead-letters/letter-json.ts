@@ -9,7 +9,7 @@ import {
   toJson,
 } from '@bufbuild/protobuf';
 import { personal, sealed } from '#gen/causeway/events/v1/options_pb.js';
-import { eventRegistry } from '../../../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 import { type JsonEntry, JsonError, type JsonNode, positionedJson } from './positioned-json.ts';
 
 /** What is wrong with a text, and which characters of it. */

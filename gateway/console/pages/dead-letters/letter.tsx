@@ -6,7 +6,7 @@ import {
   type GetDeadLetterResponse,
   OperationsService,
 } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { eventRegistry } from '../../../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 import { Answer } from '../../parts/answer.tsx';
 import { Badge } from '../../parts/badge.tsx';
 import { Moment } from '../../parts/moment.tsx';

@@ -1,6 +1,6 @@
 import { getOption, hasOption } from '@bufbuild/protobuf';
 import { EventKind, event } from '#gen/causeway/events/v1/options_pb.js';
-import { eventRegistry } from '../../../event-registry.ts';
+import { eventRegistry } from '#gen/events.js';
 
 /** Full names of all event types that this page knows. */
 export const knownTypes: readonly string[] = [...eventRegistry]
