@@ -1,8 +1,10 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { EventTypes, RecordedEvent } from './event.ts';
+import { Places } from './lanes.ts';
 import type { Health } from './lifecycle.ts';
 import type { Retry } from './member-status.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
+import type { Tenure } from './ownership.ts';
 import { PartitionConsumer, type PartitionOptions, type PartitionParts } from './partition-consumer.ts';
 import { type ConsumerDescription, describedConsumer } from './service-descriptions.ts';
 import type { EventSource } from './view.ts';
@@ -31,10 +33,19 @@ export type Reaction<Event extends Message = Message> = {
 
 export type ConsumerParts = PartitionParts & { service: string };
 
-export type ConsumerOptions = Partial<PartitionOptions>;
+type ProcessOptions = {
+  /** Keys at work at the same time on all partitions that this process owns: with another process, twice as many are. */
+  maxAtWork: number;
+};
 
-const defaults: PartitionOptions = {
-  maxKeys: 16,
+export type ConsumerOptions = Partial<PartitionOptions & ProcessOptions>;
+
+/** Without others there is no doubt. */
+const alone: Tenure = { isSure: () => true, sure: async () => {} };
+
+const defaults: PartitionOptions & ProcessOptions = {
+  maxAtWork: 128,
+  maxKeys: 64,
   maxHeld: 512,
   maxAttempts: 8,
   backoff: { minMs: 200, maxMs: 10_000 },
@@ -57,6 +68,7 @@ export class KeyedConsumer<Event extends Message = Message> {
   readonly #reaction: Reaction<Event>;
   readonly #attemptTimeoutMs: number;
   readonly #owned: OwnedPartitions<PartitionConsumer<Event>>;
+  #tenure: Tenure = alone;
 
   constructor(reaction: Reaction<Event>, parts: ConsumerParts, options: ConsumerOptions = {}) {
     const journals = new Set(reaction.sources.map(({ journal }) => journal.stream));
@@ -67,14 +79,20 @@ export class KeyedConsumer<Event extends Message = Message> {
     const all = { ...defaults, ...options };
     this.#reaction = reaction;
     this.#attemptTimeoutMs = all.attemptTimeoutMs;
-    this.#owned = new OwnedPartitions((partition) => new PartitionConsumer(reaction, partition, this.name, parts, all));
+    const places = new Places(all.maxAtWork);
+    this.#owned = new OwnedPartitions((partition) => {
+      const own = { ...parts, places, tenure: this.#tenure };
+      return new PartitionConsumer(reaction, partition, this.name, own, all);
+    });
   }
 
   /**
    * Owns exactly these partitions from now on. Takes new ones at once; resolves when those that are given up have
    * finished what they had at work.
+   * @param tenure what is begun waits while that is not sure; left out: nobody else owns them.
    */
-  async own(partitions: readonly number[]): Promise<void> {
+  async own(partitions: readonly number[], tenure: Tenure = alone): Promise<void> {
+    this.#tenure = tenure;
     await this.#owned.own(partitions);
   }
 

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { type LaneRules, Lanes, type Outcome } from './lanes.ts';
+import { type LaneRules, Lanes, type Outcome, Places } from './lanes.ts';
 
 type Item = { key: string; name: string };
 
@@ -10,6 +10,7 @@ function handOperated(rules: Partial<LaneRules<Item>> = {}) {
   const lanes = new Lanes<Item>({
     keyOf: ({ key }) => key,
     limit: () => 16,
+    places: new Places(16),
     alone: () => false,
     run: ({ name }) => {
       started.push(name);
@@ -87,4 +88,27 @@ test('closing starts nothing more and waits for what is at work', async () => {
   await end('a1');
   await closing;
   expect(started).toEqual(['a1']);
+});
+
+test('lanes that share places have no more keys at work together, and take turns', async () => {
+  const places = new Places(2);
+  const one = handOperated({ places });
+  const other = handOperated({ places });
+  one.add('a1', 'b1', 'c1', 'd1');
+  other.add('e1', 'f1');
+  expect([one.started, other.started]).toEqual([['a1', 'b1'], []]);
+  await one.end('a1');
+  await one.end('b1');
+  expect([one.started, other.started]).toEqual([['a1', 'b1', 'c1'], ['e1']]);
+});
+
+test('a place that lanes wait for which are closed meanwhile goes to the next', async () => {
+  const places = new Places(1);
+  const [first, closed, last] = [handOperated({ places }), handOperated({ places }), handOperated({ places })];
+  first.add('a1');
+  closed.add('b1');
+  last.add('c1');
+  await closed.lanes.close();
+  await first.end('a1');
+  expect([closed.started, last.started]).toEqual([[], ['c1']]);
 });

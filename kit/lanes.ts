@@ -1,6 +1,37 @@
 /** What became of one try: it is finished with, or comes again after a while. */
 export type Outcome = 'finished' | { againAfterMs: number };
 
+/** Places for keys that are at work at the same time, shared by lanes of several partitions. */
+export class Places {
+  #free: number;
+  /** Who found none, the longest waiting first. */
+  readonly #waiting = new Set<() => void>();
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Takes a place; where there is none, `again` is called once when there is. */
+  take(again: () => void): boolean {
+    if (this.#free === 0) {
+      this.#waiting.add(again);
+      return false;
+    }
+    this.#free--;
+    return true;
+  }
+
+  giveBack(): void {
+    this.#free++;
+    // One that was closed or has paused meanwhile does not take it.
+    for (const again of this.#waiting) {
+      if (this.#free === 0) return;
+      this.#waiting.delete(again);
+      again();
+    }
+  }
+}
+
 export type LaneRules<Item> = {
   /** Items of one key are handled one after another, in the order in which they were added. */
   keyOf(item: Item): string;
@@ -8,6 +39,8 @@ export type LaneRules<Item> = {
   run(item: Item): Promise<Outcome>;
   /** How many keys may be at work at once, asked each time. */
   limit(): number;
+  /** As many keys may be at work in all lanes that share them. */
+  places: Places;
   /** Whether nothing else may be at work beside this item. */
   alone(item: Item): boolean;
 };
@@ -24,6 +57,8 @@ export class Lanes<Item> {
   readonly #ready: string[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #running = new Set<Promise<void>>();
+  /** As one function, so that it waits for a place once. */
+  readonly #again = () => this.#startNext();
   #runsAlone = false;
   #pauses = 0;
   #closed = false;
@@ -67,11 +102,14 @@ export class Lanes<Item> {
       if (key === undefined || item === undefined) return;
       const alone = this.#rules.alone(item);
       if (this.#runsAlone || this.#running.size >= (alone ? 1 : this.#rules.limit())) return;
+      if (!this.#rules.places.take(this.#again)) return;
       this.#ready.shift();
       this.#runsAlone = alone;
       const running = this.#run(key, item).finally(() => {
         this.#running.delete(running);
         if (alone) this.#runsAlone = false;
+        // Others that wait for a place come first.
+        this.#rules.places.giveBack();
         this.#startNext();
       });
       this.#running.add(running);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { answered, type Broker } from './broker.ts';
 import type { Health } from './lifecycle.ts';
 import { type MemberStatus, memberStatus, type Retry } from './member-status.ts';
-import { Ownership, type OwnershipOptions } from './ownership.ts';
+import { Ownership, type OwnershipOptions, type Tenure } from './ownership.ts';
 import {
   type ConsumerDescription,
   describedService,
@@ -18,8 +18,8 @@ import { type Administered, answerAboutViews } from './view-requests.ts';
 export type PartitionedWork = {
   /** Of its consumers at the broker, without the partition. */
   readonly name: string;
-  /** Owns exactly these partitions from now on. */
-  own(partitions: readonly number[]): Promise<void>;
+  /** Owns exactly these partitions from now on, as long as that is sure. */
+  own(partitions: readonly number[], tenure: Tenure): Promise<void>;
   /** Finishes what is at work, then stops. */
   stop(): Promise<void>;
   health(): Health;
@@ -75,7 +75,7 @@ export class OwnedWork {
     this.#ownership = new Ownership({ ...parts, status }, ownership);
     this.#ownership.onChange((partitions) => {
       if (this.#stop.signal.aborted) return;
-      for (const each of work) void each.own(partitions);
+      for (const each of work) void each.own(partitions, this.#ownership);
     });
   }
 

@@ -16,7 +16,7 @@ import { parkingPlace } from './dead-letters.ts';
 import { UnavailableError } from './errors.ts';
 import { Floors } from './floors.ts';
 import { storedFromConsumer } from './journal.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes, type Places } from './lanes.ts';
 import type { Retry } from './member-status.ts';
 import {
   type Delivery,
@@ -26,13 +26,14 @@ import {
   type Turn,
 } from './message-handling.ts';
 import { answerAsOwner, type OwnerAnswer, type OwnerRequest } from './owner-requests.ts';
+import type { Tenure } from './ownership.ts';
 import { Parking } from './parking.ts';
 import { Claim } from './poison.ts';
 import { answerRequest } from './replay.ts';
 import { backoffMs } from './retry.ts';
 
 export type PartitionOptions = HandlingOptions & {
-  /** Keys at work at the same time. */
+  /** Keys of one partition at work at the same time. */
   maxKeys: number;
   /** Messages in the owner's hands, at work or waiting behind one of their key. */
   maxHeld: number;
@@ -51,6 +52,13 @@ type InLane = Delivery | Errand;
 
 export type PartitionParts = HandlingParts & { service: string; broker: Broker };
 
+/** What the partitions that a process owns have in common. */
+type Shared = {
+  places: Places;
+  /** Nothing begins while it is not sure that the partition is still owned. */
+  tenure: Tenure;
+};
+
 /** Small, because what is pulled has to be handled by this owner. */
 const PULL = 64;
 const RESTART_BACKOFF = { minMs: 100, maxMs: 2_000 };
@@ -65,13 +73,15 @@ const HANDOVER_MS = 60_000;
 const ON_ITS_WAY_MS = 200;
 /** An operator is not kept waiting for longer by keys that are at work. */
 const ERRAND_STARTS_WITHIN_MS = 10_000;
+/** By then the turn that the message came in has ended. */
+const AFTER_TURN_MS = 1_000;
 
 /** The owner's side of one partition of a consumer: pulls its messages, in order, for as long as it is owned. */
 export class PartitionConsumer<Event extends Message> {
   readonly partition: number;
   readonly #reaction: Reaction<Event>;
   readonly #consumer: string;
-  readonly #parts: PartitionParts;
+  readonly #parts: PartitionParts & Shared;
   readonly #options: PartitionOptions;
   readonly #handling: MessageHandling<Event>;
   readonly #stop = new AbortController();
@@ -98,7 +108,7 @@ export class PartitionConsumer<Event extends Message> {
     reaction: Reaction<Event>,
     partition: number,
     consumer: string,
-    parts: PartitionParts,
+    parts: PartitionParts & Shared,
     options: PartitionOptions,
   ) {
     this.partition = partition;
@@ -183,7 +193,7 @@ export class PartitionConsumer<Event extends Message> {
     let endAnswering = () => {};
     try {
       const prepared = await this.#prepare();
-      lanes = this.#lanes(prepared);
+      lanes = this.#lanes(prepared, turn);
       endAnswering = this.#answer(turn.signal, prepared.parking, lanes);
       messages = await this.#pull(turn, lanes);
       this.#interruption = undefined;
@@ -259,12 +269,17 @@ export class PartitionConsumer<Event extends Message> {
     return state.last_seq;
   }
 
-  #lanes(prepared: Omit<Turn, 'pause'>): Lanes<InLane> {
+  #lanes(prepared: Omit<Turn, 'pause'>, controller: AbortController): Lanes<InLane> {
     const lanes: Lanes<InLane> = new Lanes<InLane>({
       keyOf: ({ key }) => key,
       alone: (item) => 'stored' in item && prepared.claim.isSuspect(item.stored.sequence),
       limit: () => (this.#handling.outage === undefined ? this.#options.maxKeys : 1),
+      places: this.#parts.places,
       run: async (item) => {
+        if (!this.#parts.tenure.isSure()) {
+          await this.#endUnsure(controller);
+          return { againAfterMs: AFTER_TURN_MS };
+        }
         if ('run' in item) {
           await item.run();
           return 'finished';
@@ -278,6 +293,12 @@ export class PartitionConsumer<Event extends Message> {
     });
     const turn: Turn = { ...prepared, pause: (durationMs) => lanes.pause(durationMs) };
     return lanes;
+  }
+
+  /** Another one may have owned the partition, and have handled what is in hand here: that comes again if not. */
+  async #endUnsure(turn: AbortController): Promise<void> {
+    await this.#parts.tenure.sure(turn.signal);
+    turn.abort(new Error('the process stood still, and others may have owned the partition'));
   }
 
   /** Answers what operators ask of the partition's owner, until the returned function is called. */

@@ -1,5 +1,5 @@
 import { answered, type Broker } from '../broker.ts';
-import { ownerOf } from '../ownership.ts';
+import { ownersAmong } from '../partition-shares.ts';
 import { allPartitions } from '../partitions.ts';
 import { readDescriptions, type ServiceDescription } from '../service-descriptions.ts';
 import { askMembers, type Member } from './members.ts';
@@ -55,10 +55,10 @@ function serviceFrom(name: string, members: Member[], ownsPartitions: boolean): 
 
 /** What a member of which nothing is known would own is not called unowned: it may well be at work on it. */
 function unowned(members: readonly Member[]): number[] {
-  const ids = members.map(({ id }) => id);
+  const owners = ownersAmong(members.map(({ id }) => id));
   const isOwned = (partition: number) =>
     members.some(({ status }) => status?.partitions.includes(partition)) ||
-    members.find(({ id }) => id === ownerOf(partition, ids))?.status === undefined;
+    members.find(({ id }) => id === owners[partition])?.status === undefined;
   return members.length === 0 ? [...allPartitions] : allPartitions.filter((partition) => !isOwned(partition));
 }
 

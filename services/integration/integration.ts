@@ -32,11 +32,18 @@ export type DeliveryOptions = {
 };
 
 /**
- * A delivery only waits, so many are at work at once. Twelve attempts take about a quarter of an hour. Of 64 lanes, an
- * endpoint that answers well has 48 at most, and one that does not has 8: seven that hang leave room for the others.
+ * A delivery only waits, so many are at work at once. Twelve attempts take about a quarter of an hour. An endpoint that
+ * answers well has 48 lanes of a partition at most, and so of 512 in all 384; one that does not has 8, and so 64: seven
+ * that hang leave room for the others.
  */
 const deliveryOptions: DeliveryOptions = {
-  consumer: { maxKeys: 64, maxHeld: 2_048, maxAttempts: 12, backoff: { minMs: 1_000, maxMs: 10 * 60_000 } },
+  consumer: {
+    maxKeys: 256,
+    maxAtWork: 512,
+    maxHeld: 2_048,
+    maxAttempts: 12,
+    backoff: { minMs: 1_000, maxMs: 10 * 60_000 },
+  },
   traffic: { callsWhenWell: 48, callsWhenUnwell: 8, failuresUntilDown: 20, waitingWhenDown: 1_024 },
   timeoutMs: 10_000,
 };

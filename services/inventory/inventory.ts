@@ -23,7 +23,7 @@ import { stockSampleItems } from './sample-items.ts';
 import { itemsView } from './views/items/items-view.ts';
 
 /** Reservations are written in batches: the more there are at once, the less each costs. */
-const MAX_KEYS = 32;
+const atOnce = { maxKeys: 128, maxAtWork: 256 };
 
 /**
  * Inventory: the catalogue and its stock. Stock and reservations are documents, written by reactions; what becomes of a
@@ -54,8 +54,8 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
   const stockOfItems = new StockStore(stock);
   const reserving = new ReservationStore({ stock, reservations, outbox, clock });
   const reactions = [
-    new KeyedConsumer(reserveStock(reserving), parts, { maxKeys: MAX_KEYS }),
-    new KeyedConsumer(commitStock(reserving, logger), parts, { maxKeys: MAX_KEYS }),
+    new KeyedConsumer(reserveStock(reserving), parts, atOnce),
+    new KeyedConsumer(commitStock(reserving, logger), parts, atOnce),
     new KeyedConsumer(addStock(stockOfItems), parts),
   ];
   const work = new OwnedWork([items, ...reactions], [commands, requests, outbox], parts);

@@ -28,7 +28,8 @@ export { paymentsSettings } from './settings.ts';
  * fulfilment's deadline ends it, not a number of attempts.
  */
 const authorizing = {
-  maxKeys: 256,
+  maxKeys: 1_024,
+  maxAtWork: 2_048,
   // Those that hang are tried less and less often, and many of them fit in before they keep others out.
   maxHeld: 4_096,
   backoff: { minMs: 200, maxMs: 60_000 },
@@ -42,7 +43,8 @@ const authorizing = {
 
 /** A provider that answers with failures for half an hour is a matter for an operator. */
 const settling = {
-  maxKeys: 64,
+  maxKeys: 256,
+  maxAtWork: 512,
   maxAttempts: 60,
   backoff: { minMs: 200, maxMs: 60_000 },
   attemptTimeoutMs: 10_000,
