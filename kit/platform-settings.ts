@@ -63,6 +63,12 @@ export const platformSettings = {
     ['http', 'https'],
     'where traces and metrics go, by OTLP over HTTP; unset: traces are not recorded, and `/metrics` is there all the same',
   ),
+  metricsExporter: choice(
+    'OTEL_METRICS_EXPORTER',
+    ['otlp', 'none'],
+    'otlp',
+    'whether metrics go to that receiver too; `none` where Prometheus reads `/metrics`',
+  ),
   traceRatio: share('OTEL_TRACES_SAMPLER_ARG', 1, 'share of the traces begun here that are recorded'),
   logLevel: choice('LOG_LEVEL', logLevels, 'info', 'least level that is logged, as JSON lines on stderr'),
   sampleData: flag(

@@ -23,6 +23,8 @@ export type TelemetrySettings = {
   serviceName: string;
   /** Base address of an OTLP/HTTP receiver; undefined: nothing is sent. */
   otlpEndpoint: string | undefined;
+  /** Whether metrics are sent there too. */
+  metricsExporter: 'otlp' | 'none';
   /** Share of the traces that begin here and are recorded, 0 to 1. A caller's own decision is kept. */
   traceRatio: number;
 };
@@ -44,7 +46,8 @@ const QUEUED_SPANS = 16_384;
  * Makes the process one that is observed. Without a receiver no span is recorded, but every call and event still has
  * a trace id, so that logs, event headers and an order's history can be joined.
  */
-export function startTelemetry({ serviceName, otlpEndpoint, traceRatio }: TelemetrySettings): Telemetry {
+export function startTelemetry(settings: TelemetrySettings): Telemetry {
+  const { serviceName, otlpEndpoint, metricsExporter, traceRatio } = settings;
   const resource = defaultResource().merge(resourceFromAttributes({ [ATTR_SERVICE_NAME]: serviceName }));
   const endpoint = otlpEndpoint?.replace(/\/$/, '');
   const prometheus = new PrometheusExporter({ preventServerStart: true });
@@ -52,7 +55,7 @@ export function startTelemetry({ serviceName, otlpEndpoint, traceRatio }: Teleme
     resource,
     readers: [
       prometheus,
-      ...(endpoint === undefined
+      ...(endpoint === undefined || metricsExporter === 'none'
         ? []
         : [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter({ url: `${endpoint}/v1/metrics` }) })]),
     ],
