@@ -7,7 +7,7 @@ const inChromium = ['test/browser/*.test.ts'];
 
 /** Words of files that start servers or programs, or change what their whole process has. */
 const NEEDS_ITS_OWN_PROCESS =
-  /own(Nats|Mongodb)|startCluster|openTestParts|testing\/desk|child_process|testing\/run|telemetry|process\./;
+  /own(Nats|Mongodb)|ownCluster|openTestParts|testing\/desk|child_process|testing\/run|telemetry|process\./;
 const sharing = globSync('{kit,services,gateway}/**/*.test.ts').filter(
   (file) => !NEEDS_ITS_OWN_PROCESS.test(readFileSync(file, 'utf8')),
 );

@@ -1,10 +1,11 @@
 import { DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { answered, type Broker } from './broker.ts';
+import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
 import { Journal } from './journal.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
-import { ensureStream, type StreamDeclaration } from './streams.ts';
+import { ensureStream, isFollowed, type StreamDeclaration } from './streams.ts';
 
 /** The stream of dead letters, of all services. When it is full, every partition that has to park a message waits. */
 export const DEAD_LETTERS = 'DEAD_LETTERS';
@@ -238,9 +239,11 @@ export function isTooLarge(error: unknown): boolean {
 
 /** How many messages each row of a filter of subjects has, such as `dead.*.3.*`. */
 export async function countLetters(broker: Broker, filter: string): Promise<Map<string, number>> {
-  const { state } = await answered(broker, () =>
+  const { state, cluster } = await answered(broker, () =>
     broker.manager.streams.info(DEAD_LETTERS, { subjects_filter: filter }),
   );
+  // Not to know of a parked key would let its later messages overtake.
+  if (broker.replicas > 1 && !isFollowed(cluster)) throw new UnavailableError(`${DEAD_LETTERS} has no leader now`);
   return new Map(Object.entries(state.subjects ?? {}));
 }
 

@@ -1,4 +1,5 @@
-import { beforeAll, expect, test, vi } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { type Broker, connectBroker } from './broker.ts';
 import { CommandHandler } from './decider.ts';
 import { CallError, UnavailableError } from './errors.ts';
@@ -7,7 +8,7 @@ import { subjectOf } from './partitions.ts';
 import { PersonalData } from './personal-data.ts';
 import { journalOf } from './streams.ts';
 import { type AccountCommand, accountAggregate, accountRequest } from './testing/account.ts';
-import { type Node, startCluster } from './testing/cluster.ts';
+import { type Node, ownCluster } from './testing/cluster.ts';
 
 const MASTER_KEY = Buffer.alloc(32, 7);
 const declaration = journalOf('accounts', 64 * 1024 ** 2);
@@ -17,12 +18,11 @@ let brokers: Broker[];
 let keys: PersonalData[];
 
 beforeAll(async () => {
-  const cluster = await startCluster();
+  const cluster = await ownCluster();
   nodes = cluster.nodes;
-  const urls = nodes.map(({ url }) => url);
   brokers = await Promise.all(
     // The client takes one of them by chance, and another where that one is away.
-    urls.map((_, process) => connectBroker({ url: urls.join(), name: `process ${process}`, replicas: 3 })),
+    nodes.map((_, process) => connectBroker({ url: cluster.url, name: `process ${process}`, replicas: 3 })),
   );
   const [first] = brokers;
   if (first === undefined) throw new Error('there is no broker');
@@ -32,7 +32,6 @@ beforeAll(async () => {
   keys = await Promise.all(brokers.map((broker) => PersonalData.open(broker, MASTER_KEY)));
   return async () => {
     await Promise.all(brokers.map((broker) => broker.close()));
-    await cluster.close();
   };
 });
 
@@ -52,11 +51,32 @@ const deposit = (accountId: string, amount: number): AccountCommand => ({
   amount: BigInt(amount),
 });
 
+async function leaderNow(): Promise<Node> {
+  const leader = await vi.waitFor(
+    async () => (await brokers[0]?.manager.streams.info(declaration.stream))?.cluster?.leader,
+  );
+  return nodes.find(({ name }) => name === leader) as Node;
+}
+
 async function versions(accountId: string): Promise<number[]> {
   const [broker] = brokers;
   if (broker === undefined) throw new Error('there is no broker');
   const stored = await new Journal(declaration, broker).history(subjectOf('accounts', 'account', accountId));
   return stored.map(({ headers }) => Number(headers.get('ce-version')));
+}
+
+/** Again and again, as a client does that must not lose it. */
+async function untilDone(command: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await command();
+      return;
+    } catch (error) {
+      const mayTryAgain = error instanceof UnavailableError || (error instanceof CallError && error.code === 'ABORTED');
+      if (!mayTryAgain) throw error;
+      await delay(20);
+    }
+  }
 }
 
 test('the same request a hundred times at once, on three nodes, is one event and one answer', async () => {
@@ -73,28 +93,64 @@ test('the same request a hundred times at once, on three nodes, is one event and
   }
 });
 
+test('a leader that slept while another was elected decides nothing by what it knew before', async () => {
+  const sleeper = await leaderNow();
+  const others = nodes.filter((node) => node !== sleeper).map(({ url }) => url);
+  const connected = async (url: string) => {
+    const broker = await connectBroker({ url, name: 'test', replicas: 3, pingIntervalMs: 60_000 });
+    onTestFinished(() => broker.close());
+    return new CommandHandler(
+      new Journal(declaration, broker),
+      accountAggregate,
+      await PersonalData.open(broker, MASTER_KEY),
+    );
+  };
+  const [drowsy, awake] = [await connected(sleeper.url), await connected(others.join())];
+  const accountIds = Array.from({ length: 20 }, (_, index) => `unheard-of-${index}`);
+  const journal = (handler: typeof awake) => Promise.all(accountIds.map((id) => handler.state(id)));
+  expect((await journal(drowsy)).filter((found) => found !== undefined)).toEqual([]);
+
+  await sleeper.kill('SIGSTOP');
+  await Promise.all(accountIds.map((accountId) => untilDone(() => awake.handle(accountRequest(open(accountId))))));
+  // Asked before it wakes and after, until it knows what it has slept through.
+  const found: unknown[] = [];
+  let hasHeard = false;
+  const asking = (async () => {
+    while (!hasHeard) {
+      void journal(drowsy).then(
+        (states) => {
+          found.push(...states.map((each) => each?.version));
+          hasHeard = true;
+        },
+        (error) => {
+          if (!(error instanceof UnavailableError)) found.push(error);
+        },
+      );
+      await delay(5);
+    }
+  })();
+  await delay(100);
+  await sleeper.kill('SIGCONT');
+  await asking;
+
+  expect(new Set(found)).toEqual(new Set([1]));
+});
+
 test('while the node that leads is killed, commands go on elsewhere, nothing lost and nothing twice', async () => {
   const processes = handlers();
   const accountId = 'orphan';
-  await processes[0]?.handle(accountRequest(open(accountId)));
+  await untilDone(async () => processes[0]?.handle(accountRequest(open(accountId))));
   let acknowledged = 0;
-  const persist = async (process: number, one: number): Promise<void> => {
-    try {
+  const persist = (process: number, one: number): Promise<void> =>
+    untilDone(async () => {
       await processes[process]?.handle(accountRequest(deposit(accountId, 1), { requestId: `${process} ${one}` }));
       acknowledged++;
-    } catch (error) {
-      const mayTryAgain = error instanceof UnavailableError || (error instanceof CallError && error.code === 'ABORTED');
-      if (!mayTryAgain) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      return persist(process, one);
-    }
-  };
+    });
   const all = processes.map(async (_, process) => {
     for (let one = 0; one < 15; one++) await persist(process, one);
   });
   await expect.poll(() => acknowledged, { interval: 1, timeout: 5_000 }).toBeGreaterThan(5);
-  const leader = (await brokers[0]?.manager.streams.info(declaration.stream))?.cluster?.leader;
-  await nodes.find(({ name }) => name === leader)?.kill();
+  await (await leaderNow()).kill();
   await Promise.all(all);
   expect(await versions(accountId)).toEqual(Array.from({ length: 46 }, (_, index) => index + 1));
   expect((await processes[0]?.state(accountId))?.state).toMatchObject({ balance: 45n });

@@ -315,7 +315,7 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
   }
 
   async #load(subject: string, key: string): Promise<Loaded<State>> {
-    return this.#read(subject, key, await this.#journal.lastOnLeader(subject), true);
+    return this.#read(subject, key, await this.#journal.lastForCertain(subject), true);
   }
 
   #nothing(certain: boolean): Loaded<State> {

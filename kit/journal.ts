@@ -4,11 +4,12 @@ import { JetStreamApiError, type JsMsg, type MsgRequest, type PubAck, type Store
 import { InvalidArgumentError, type MsgHdrs } from '@nats-io/transport-node';
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
-import { Header, type StoredMessage } from './event.ts';
+import { Header, type StoredMessage, versionOf } from './event.ts';
 import { headersOf, MessageHeaders } from './message-headers.ts';
 import { untilAnswered } from './outages.ts';
 import {
   ensureStream,
+  isFollowed,
   isStreamFull,
   type JournalDeclaration,
   journalStream,
@@ -50,6 +51,9 @@ export class ConflictError extends Error {
 const PUBLISH_TIMEOUT_MS = 1_000;
 const REPEAT_TIMEOUT_MS = 600;
 const REFUSAL_COUNTS_MS = 3_000;
+/** A caller gets its answer within 2 s. */
+const CERTAIN_WITHIN_MS = 1_000;
+const CERTAIN_AGAIN_MS = 25;
 
 /** A deterministic id: the same cause can make the same event once only. */
 export function eventId(subject: string, causeId: string, type: string): string {
@@ -163,6 +167,32 @@ export class Journal {
   /** The subject's last message as the stream's leader knows it. Refusals and "already done" are decided on this. */
   async lastOnLeader(subject: string): Promise<StoredMessage | undefined> {
     return this.#leaderRead({ last_by_subj: subject });
+  }
+
+  /**
+   * The subject's last message, or a later one than any that somebody was told of before this was called: what is decided
+   * without an append is decided on this. On a cluster a leader that slept while another was elected answers for a moment
+   * with what it knew then; so how many messages the subject has is asked too, of one that most of the others still follow.
+   * @throws UnavailableError where there is no such leader, as in an election.
+   */
+  async lastForCertain(subject: string): Promise<StoredMessage | undefined> {
+    if (this.#broker.replicas === 1) return this.lastOnLeader(subject);
+    const latest = performance.now() + CERTAIN_WITHIN_MS;
+    for (;;) {
+      const [last, stored] = await Promise.all([this.lastOnLeader(subject), this.#countOnLeader(subject)]);
+      // Nothing in a journal is ever removed: an aggregate's version is how many messages its subject has.
+      if (stored !== undefined && (last === undefined ? 0 : versionOf(last)) >= stored) return last;
+      if (performance.now() > latest) throw new UnavailableError(`${this.stream} has no leader that the others follow`);
+      await delay(CERTAIN_AGAIN_MS);
+    }
+  }
+
+  /** How many messages the subject has; undefined where who answers is not followed any more, or does not lead. */
+  async #countOnLeader(subject: string): Promise<number | undefined> {
+    const { cluster, state } = await answered(this.#broker, () =>
+      this.#broker.manager.streams.info(this.stream, { subjects_filter: subject }),
+    );
+    return isFollowed(cluster) ? (state.subjects?.[subject] ?? 0) : undefined;
   }
 
   /** The message of this sequence, as the stream's leader knows it. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
+  type ClusterInfo,
   DiscardPolicy,
   JetStreamApiError,
   type JetStreamManager,
@@ -173,4 +174,20 @@ export async function requireRoom(broker: Broker, stream: string): Promise<void>
   if (config.max_bytes > 0 && state.bytes + ROOM_FOR_AN_EVENT > config.max_bytes) {
     throw new StreamFullError(`${stream} is full: it holds ${state.bytes} of ${config.max_bytes} bytes`);
   }
+}
+
+/** Half of the time for which a replica waits before it stands for election (nats-server, raft.go: 4 s). */
+const FOLLOWED_WITHIN_NS = 2_000_000_000;
+
+/**
+ * Whether who says this of a stream led it then, and leads it still when this is heard: most replicas have answered it just
+ * now, and none of those elects another so soon. One that slept does not know that it was replaced, but sees their silence.
+ */
+export function isFollowed(cluster: ClusterInfo | undefined): boolean {
+  const { leader = '', replicas = [] } = cluster ?? {};
+  const following = replicas.filter(
+    // 0: never heard of.
+    ({ active, offline }) => !offline && active > 0 && active < FOLLOWED_WITHIN_NS,
+  );
+  return leader !== '' && (following.length + 1) * 2 > replicas.length + 1;
 }

@@ -68,6 +68,6 @@ export function undoWhenOverdue(
 /** By what the journal's leader knows. An answer that is said after this look is undone, as any late one. */
 async function isAnswered(broker: Broker, orderId: string, waitsFor: Waiting['waitsFor']): Promise<boolean> {
   const { service, aggregate, answers } = answering[waitsFor];
-  const last = await new Journal(journalOf(service), broker).lastOnLeader(subjectOf(service, aggregate, orderId));
+  const last = await new Journal(journalOf(service), broker).lastForCertain(subjectOf(service, aggregate, orderId));
   return answers.some(({ typeName }) => typeName === last?.headers.get(Header.type));
 }
