@@ -17,6 +17,9 @@ export type Retry = {
   nextAttemptAt: number;
 };
 
+/** A partition, and since when it is owned, in ms since 1970. */
+export type OwnedSince = { partition: number; since: number };
+
 /** How a member of a service is, in its own words: on the wire as JSON. Times are in ms since 1970. */
 export type MemberStatus = Health & {
   host: string;
@@ -24,6 +27,8 @@ export type MemberStatus = Health & {
   /** Its clock when it answered. */
   now: number;
   partitions: readonly number[];
+  /** The same ones, with since when; a program of before does not say. */
+  owned?: readonly OwnedSince[];
   /** At most a hundred. */
   retrying: readonly Retry[];
 };
@@ -39,7 +44,7 @@ const startedAt = Date.now() - performance.now();
 /** Says how a member is, soon: also where its health takes long to find out. */
 export async function memberStatus(
   health: () => Promise<Health>,
-  { partitions, retrying, clock }: { partitions: readonly number[]; retrying: readonly Retry[]; clock: () => Date },
+  { owned, retrying, clock }: { owned: readonly OwnedSince[]; retrying: readonly Retry[]; clock: () => Date },
 ): Promise<MemberStatus> {
   const { ready, reasons } = await soon(health);
   return {
@@ -48,7 +53,8 @@ export async function memberStatus(
     host: hostname(),
     startedAt: Math.round(startedAt),
     now: clock().getTime(),
-    partitions,
+    partitions: owned.map(({ partition }) => partition),
+    owned,
     retrying: retrying.slice(0, MAX_RETRIES).map((retry) => ({ ...retry, error: shortened(retry.error) })),
   };
 }

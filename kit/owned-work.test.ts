@@ -1,5 +1,8 @@
+import { fromBinary } from '@bufbuild/protobuf';
 import type { Db } from 'mongodb';
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { PartitionsAssignedSchema } from '#gen/causeway/events/v1/partitions_assigned_pb.js';
+import { askMembers } from '#kit/installation/members.ts';
 import { type Bank, keysOfPartition, noting, openBank, ownConnection, positionOf } from '#kit/testing/reacting.ts';
 import { type OwnServer, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import {
@@ -12,9 +15,11 @@ import {
 } from '#kit/testing/viewing.ts';
 import type { Broker } from './broker.ts';
 import { KeyedConsumer, type Reaction } from './consumer.ts';
+import { Journal } from './journal.ts';
 import { OwnedWork } from './owned-work.ts';
-import { allPartitions } from './partitions.ts';
+import { allPartitions, subjectOf } from './partitions.ts';
 import type { Projection } from './projection.ts';
+import { NOTICES } from './streams.ts';
 import { silent } from './telemetry/logging.ts';
 
 let nats: OwnServer;
@@ -157,6 +162,41 @@ test('a process that starts while the broker is away has started soon, says what
   await own.restart();
   await expect.poll(() => waiting.work.health(), { timeout: 20_000 }).toEqual({ ready: true, reasons: [] });
   expect(waiting.work.partitions).toEqual(allPartitions);
+});
+
+test('what a process comes to own and what it loses is told, also by who leaves; and since when it owns it', async () => {
+  const bank = await openBank(nats.url);
+  const db = ownDatabase(sharedMongoUri());
+  const [first, second] = [await processOf(bank, db), await processOf(bank, db)];
+  const told = async () => {
+    const notices = new Journal(NOTICES, bank.broker);
+    const stored = await notices.history(subjectOf('notices', 'service', bank.service));
+    return stored.map(({ data }) => {
+      const { partitions, gained, lost, members } = fromBinary(PartitionsAssignedSchema, data);
+      return { partitions, gained, lost, members };
+    });
+  };
+  await first.work.start();
+  await second.work.start();
+  await isShared([first, second]);
+  const share = second.work.partitions;
+  const kept = first.work.partitions;
+  await second.work.stop();
+  await isShared([first]);
+  const expected = [
+    { partitions: allPartitions, gained: allPartitions, lost: [], members: 1 },
+    { partitions: share, gained: share, lost: [], members: 2 },
+    { partitions: kept, gained: [], lost: share, members: 2 },
+    { partitions: [], gained: [], lost: share, members: 2 },
+    { partitions: allPartitions, gained: share, lost: [], members: 1 },
+  ];
+  await expect.poll(told).toHaveLength(5);
+  expect(await told()).toEqual(expect.arrayContaining(expected));
+  const [member] = (await askMembers(bank.broker)).filter(({ service }) => service === bank.service);
+  const since = new Map(member?.status?.owned?.map(({ partition, since }) => [partition, since]));
+  expect([...since.keys()]).toEqual(allPartitions);
+  // What was never given up is owned for longer than what came back.
+  for (const back of share) for (const each of kept) expect(since.get(each)).toBeLessThan(since.get(back) ?? 0);
 });
 
 test('two consumers of a service can not have the same name', async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Assignments } from './assignments.ts';
 import { answered, type Broker } from './broker.ts';
 import type { Health } from './lifecycle.ts';
 import { type MemberStatus, memberStatus, type Retry } from './member-status.ts';
@@ -40,6 +41,8 @@ export type OwnedWorkParts = {
 };
 
 const RETRY_MS = 500;
+/** A stop does not wait longer until it is told that this process owns nothing any more. */
+const LAST_WORD_MS = 500;
 
 /** All projections and reactions of a service, on the partitions that this process owns. */
 export class OwnedWork {
@@ -47,6 +50,7 @@ export class OwnedWork {
   readonly #publishers: readonly Publisher[];
   readonly #parts: OwnedWorkParts;
   readonly #ownership: Ownership;
+  readonly #assignments: Assignments;
   readonly #stop = new AbortController();
   #health = async () => this.health();
   readonly #clock: () => Date;
@@ -73,7 +77,10 @@ export class OwnedWork {
     this.#clock = parts.clock ?? (() => new Date());
     const status = () => this.#status();
     this.#ownership = new Ownership({ ...parts, status }, ownership);
-    this.#ownership.onChange((partitions) => {
+    const { member } = this.#ownership;
+    this.#assignments = new Assignments({ ...parts, member, clock: this.#clock });
+    this.#ownership.onChange((partitions, members) => {
+      this.#assignments.changed(partitions, members);
       if (this.#stop.signal.aborted) return;
       for (const each of work) void each.own(partitions, this.#ownership);
     });
@@ -118,6 +125,7 @@ export class OwnedWork {
     await this.#joining;
     await Promise.all(this.#work.map((each) => each.stop()));
     await this.#ownership.stop();
+    await this.#assignments.end(LAST_WORD_MS);
   }
 
   health(): Health {
@@ -128,13 +136,13 @@ export class OwnedWork {
 
   #status(): Promise<MemberStatus> {
     const retrying = this.#work.flatMap((each) => each.retrying?.() ?? []);
-    return memberStatus(this.#health, { partitions: this.partitions, retrying, clock: this.#clock });
+    return memberStatus(this.#health, { owned: this.#assignments.owned, retrying, clock: this.#clock });
   }
 
   /** What the service says and what it listens to. */
   describe(): ServiceDescription {
     const consumers = this.#work.flatMap((each) => each.describe() ?? []);
-    return describedService(this.#parts.service, this.#publishers, consumers);
+    return describedService(this.#parts.service, [...this.#publishers, this.#assignments], consumers);
   }
 
   async #join(tried: () => void): Promise<void> {

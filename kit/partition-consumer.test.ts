@@ -50,6 +50,39 @@ test('what a puller took and died with comes first to the next owner, and in ord
   expect(noted.of(a)).toEqual([1, 2, 3, 4]);
 });
 
+test('nothing begins while it is not sure who owns the partition; then what is in hand begins again, or is left to its owner', async () => {
+  const bank = await openBank(url);
+  const noted = noting();
+  const consumer = bank.consumer(noted.handle);
+  let isSure = true;
+  let becomesSure = Promise.withResolvers<void>();
+  const tenure = { isSure: () => isSure, sure: () => becomesSure.promise };
+  await consumer.own([3], tenure);
+  await bank.deposit(a, 1);
+  await expect.poll(() => noted.of(a)).toEqual([1]);
+
+  isSure = false;
+  for (const amount of [2, 3]) await bank.deposit(a, amount);
+  await expect.poll(async () => (await infoOf(bank)).num_ack_pending).toBe(2);
+  expect(noted.of(a)).toEqual([1]);
+  isSure = true;
+  becomesSure.resolve();
+  await expect.poll(() => noted.of(a)).toEqual([1, 2, 3]);
+
+  becomesSure = Promise.withResolvers<void>();
+  isSure = false;
+  await bank.deposit(a, 4);
+  await expect.poll(async () => (await infoOf(bank)).num_ack_pending).toBe(1);
+  const givenUp = consumer.own([], tenure);
+  isSure = true;
+  becomesSure.resolve();
+  await givenUp;
+  expect(noted.of(a)).toEqual([1, 2, 3]);
+  const next = noting();
+  await bank.consumer(next.handle).own([3]);
+  await expect.poll(() => next.of(a)).toEqual([4]);
+});
+
 test('a reaction that begins now hears of nothing that was before, and of everything after, whoever owns it then', async () => {
   const bank = await openBank(url);
   for (const amount of [1, 2, 3]) await bank.deposit(a, amount);

@@ -1,4 +1,5 @@
 import type { Message } from '@bufbuild/protobuf';
+import { PartitionsAssignedSchema } from '#gen/causeway/events/v1/partitions_assigned_pb.js';
 import type { ItemListed, ItemPriceChanged, ItemRestocked } from '#gen/causeway/inventory/v1/events_pb.js';
 import type { Broker } from '#kit/broker.ts';
 import type { RecordedEvent } from '#kit/event.ts';
@@ -93,6 +94,8 @@ class Findings {
     const place = `${event.stream} ${event.sequence} (${event.type} of ${event.key})`;
     if (this.#ids.has(event.id)) this.problem(`${place}: the event ${event.id} is there twice`);
     this.#ids.add(event.id);
+    // Said by many of one service, each of itself: there are no versions.
+    if (event.type === PartitionsAssignedSchema.typeName) return;
     const known = this.#versions.get(event.subject);
     // Where a stream forgets, the first one that is left may have any version.
     const isFirstLeft = known === undefined && this.#keptSince.has(event.stream);

@@ -12,6 +12,9 @@ import type { Contracts } from '#kit/contracts.ts';
 import type { DescribedSource, ServiceDescription } from '#kit/service-descriptions.ts';
 import { exampleOf } from './event-examples.ts';
 
+/** Who says what is said by more than one service. */
+const SEVERAL = 'several-services';
+
 /** Where an event is said, and by whom. */
 type Origin = DescribedSource & { service: string; subject: string };
 
@@ -40,14 +43,15 @@ function versionOf({ file }: DescMessage): string {
 }
 
 function originOf(type: string, services: readonly ServiceDescription[]): Origin | undefined {
-  for (const { service, journals, publishes } of services) {
+  const origins = services.flatMap(({ service, journals, publishes }) => {
     const said = publishes.find(({ eventTypes }) => eventTypes.includes(type));
-    if (said === undefined) continue;
+    if (said === undefined) return [];
     const { stream, aggregate } = said;
     const prefix = journals.find((journal) => journal.stream === stream)?.service;
-    return { service, stream, aggregate, subject: prefix === undefined ? '' : `${prefix}.event.*.${aggregate}.*` };
-  }
-  return undefined;
+    return [{ service, stream, aggregate, subject: prefix === undefined ? '' : `${prefix}.event.*.${aggregate}.*` }];
+  });
+  const [origin] = origins;
+  return origin === undefined || origins.length === 1 ? origin : { ...origin, service: SEVERAL };
 }
 
 /** Who looks at the type, and where it is said. Where it is said by nobody yet, whoever waits for it. */

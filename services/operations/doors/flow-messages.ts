@@ -60,6 +60,10 @@ function instanceOf({ id, status, isSilent, clockAheadMs }: Member) {
     ready: status.ready,
     reasons: status.reasons,
     partitions: [...status.partitions],
+    owned: (status.owned ?? []).map(({ partition, since }) => ({
+      partition,
+      since: timestampFromDate(new Date(since)),
+    })),
     clockAhead: durationFromMs(Math.round(clockAheadMs)),
     retrying: status.retrying.map(({ nextAttemptAt, ...retry }) => ({
       ...retry,
