@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CallError } from './errors.ts';
 import type { ViewBuilds } from './view-builds.ts';
 import { countMessages } from './view-heads.ts';
-import { liveBuilds, type ViewRegister } from './view-register.ts';
-import { buildsIn, sweepBuild } from './view-sweep.ts';
+import { type BuildEntry, freeSlot, slotOf, type ViewRegister } from './view-register.ts';
+import { sweepViews } from './view-sweep.ts';
 import { isBeing, requireBuild } from './view-switch.ts';
 
 /** Every process has left a build by then, unless it sleeps: such a one removes what it wrote when it wakes. */
@@ -18,15 +18,23 @@ export async function rebuild<Document extends object>(
   builds: ViewBuilds<Document>,
   { act, by, switchWhenCaughtUp }: { act: string; by: string; switchWhenCaughtUp: boolean },
 ): Promise<void> {
-  const total = await countMessages(builds.parts.broker, builds.view);
-  const register = await builds.change((now) => {
+  const total = await countMessages(builds.parts.broker, builds.view, builds.counter);
+  await builds.change((now) => {
     if (now.acts.includes(act)) return undefined;
     if (now.active === null || now.building !== null) throw isBeing(builds, 'built already');
     if (now.switchingTo !== null) throw isBeing(builds, `switched to build ${now.switchingTo}`);
-    const next = { build: now.next, startedAt: new Date(), startedBy: by, switchWhenCaughtUp, total, caughtUp: false };
-    return { building: next, previous: null, next: now.next + 1 };
+    const next = {
+      build: now.next,
+      slot: freeSlot(now),
+      startedAt: new Date(),
+      startedBy: by,
+      switchWhenCaughtUp,
+      total,
+      caughtUp: false,
+    };
+    return { building: next, next: now.next + 1, ...(now.previous === null ? {} : leaving(now, now.previous)) };
   }, act);
-  void sweepLeft(builds, register).catch((error) => {
+  void sweepLeft(builds).catch((error) => {
     builds.parts.logger.warn({ err: error, view: builds.view.name }, 'something of a discarded build may be left');
   });
 }
@@ -39,7 +47,7 @@ export async function discard<Document extends object>(
   builds: ViewBuilds<Document>,
   { act, build }: { act: string; build: number },
 ): Promise<void> {
-  const register = await builds.change((now) => {
+  await builds.change((now) => {
     if (now.acts.includes(act)) return undefined;
     requireBuild(builds, now, build);
     if (now.switchingTo !== null) throw isBeing(builds, `switched to build ${now.switchingTo}`);
@@ -49,16 +57,19 @@ export async function discard<Document extends object>(
         metadata: { build: String(build) },
       });
     }
-    return now.previous?.build === build ? { previous: null } : { building: null };
+    return now.previous?.build === build ? leaving(now, now.previous) : leaving(now, now.building);
   }, act);
-  await sweepLeft(builds, register);
+  await sweepLeft(builds);
+}
+
+/** The change of a register that a build goes from which readers do not see. */
+function leaving({ building }: ViewRegister, left: BuildEntry | null): Partial<ViewRegister> {
+  const leftSlot = left === null ? {} : { leftSlot: slotOf(left) };
+  return left?.build === building?.build ? { building: null, ...leftSlot } : { previous: null, ...leftSlot };
 }
 
 /** Removes what is left of builds that the register has no more, once nobody follows them. */
-async function sweepLeft<Document extends object>(builds: ViewBuilds<Document>, register: ViewRegister): Promise<void> {
+async function sweepLeft<Document extends object>(builds: ViewBuilds<Document>): Promise<void> {
   await delay(builds.times.leaseMs * LEFT_AFTER_LEASES);
-  const live = new Set(liveBuilds(register).map(({ build }) => build));
-  for (const build of await buildsIn(builds.parts.db, builds.view)) {
-    if (build < register.next && !live.has(build)) await sweepBuild(builds.parts, builds.view, build);
-  }
+  await sweepViews(builds.parts, builds.view, () => builds.known.fresh());
 }

@@ -10,6 +10,7 @@ import { allPartitions, parseSubject } from './partitions.ts';
 import { type Checkpoint, checkpointId, collectionOf, type Stored, type View } from './view.ts';
 import type { Head } from './view-heads.ts';
 import { ViewPartition } from './view-partition.ts';
+import { type BuildEntry, slotOf } from './view-register.ts';
 import { ViewLostError, ViewStore } from './view-store.ts';
 import { type Lane, ViewWriter, type ViewWriterParts } from './view-writer.ts';
 
@@ -42,7 +43,7 @@ export type ViewBuildParts = ViewWriterParts & {
  * owns, and waited for on all of them. Two owners of a partition for a moment do no harm: each write is fenced.
  */
 export class ViewBuild<Document extends object> {
-  /** `<service>-<collection>`: what its consumers, dead letters and telemetry call it. */
+  /** `<service>-<view>_v<version>`, later `..._b<slot>`: what its consumers, dead letters and telemetry call it. */
   readonly name: string;
   readonly build: number;
   readonly documents: Collection<Stored<Document>>;
@@ -52,12 +53,11 @@ export class ViewBuild<Document extends object> {
   readonly #owned: OwnedPartitions<ViewPartition<Document>>;
   readonly #waiters = new Set<Waiter>();
 
-  constructor(view: View<Document>, build: number, parts: ViewBuildParts) {
+  constructor(view: View<Document>, entry: Pick<BuildEntry, 'build' | 'slot'>, parts: ViewBuildParts) {
     const { service, broker, db, logger, watchMs } = parts;
-    const collection = collectionOf(view, build);
-    this.name = `${service}-${collection}`;
-    this.build = build;
-    this.documents = db.collection<Stored<Document>>(collection);
+    this.name = `${service}-${collectionOf(view, slotOf(entry))}`;
+    this.build = entry.build;
+    this.documents = db.collection<Stored<Document>>(collectionOf(view, entry.build));
     this.#view = view;
     this.#broker = broker;
     this.#store = new ViewStore(view, this.documents, () => parts.requireLive());

@@ -236,6 +236,26 @@ test('a build that is discarded is gone, with its consumers and dead letters, an
   await expect.poll(() => collectionsOf(db), soon).toEqual(['accounts_v1_b3', 'accounts_v1_b4']);
 });
 
+test('however many builds there are, their consumers have the names of a few, and never that of the one just left', async () => {
+  const { bank, db, view } = await openSwitched();
+  const names = async () => {
+    const all = await Array.fromAsync(bank.broker.manager.consumers.list(bank.journal.stream));
+    return [...new Set(all.map(({ name }) => name.slice(`${bank.service}-`.length, -2)))].sort();
+  };
+  await act({ view }, { command: 'discard', build: 1 });
+  for (const [build, slot] of [
+    [3, 'accounts_v1_b3'],
+    [4, 'accounts_v1'],
+    [5, 'accounts_v1_b3'],
+  ] as const) {
+    await act({ view }, rebuild);
+    await hasBuilds({ view }, { 2: 'active', [build]: 'caught up' });
+    expect(await names()).toEqual([slot, 'accounts_v1_b2'].sort());
+    await act({ view }, { command: 'discard', build });
+    await expect.poll(() => collectionsOf(db), soon).toEqual(['accounts_v1_b2']);
+  }
+});
+
 test('a process that slept through a discard does not bring the build back to life', async () => {
   const { bank, uri, ...one } = await openSwitched();
   const { pathname } = new URL(uri);

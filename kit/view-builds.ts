@@ -3,11 +3,11 @@ import type { Db } from 'mongodb';
 import type { Broker } from './broker.ts';
 import { countLetters } from './dead-letters.ts';
 import { UnavailableError } from './errors.ts';
-import type { View } from './view.ts';
+import { collectionOf, type View } from './view.ts';
 import { ViewBuild, type ViewBuildParts } from './view-build.ts';
-import { countMessages, headsOf, messagesLeft } from './view-heads.ts';
+import { counterOf, countMessages, headsOf, messagesLeft } from './view-heads.ts';
 import { type BuildEntry, KnownRegister, liveBuilds, RegisterStore, type ViewRegister } from './view-register.ts';
-import { buildsIn, sweepBuild } from './view-sweep.ts';
+import { buildsIn, sweepViews } from './view-sweep.ts';
 
 export type ViewBuildsParts = Omit<ViewBuildParts, 'watchMs' | 'isShown' | 'requireLive'> & {
   service: string;
@@ -64,9 +64,20 @@ export class ViewBuilds<Document extends object> {
 
   /** A build, to be read or waited for. */
   at(build: number): ViewBuild<Document> {
-    const found = this.#builds.get(build) ?? new ViewBuild(this.view, build, this.#partsOf(build));
-    this.#builds.set(build, found);
+    const { latest } = this.known;
+    const entry = latest && buildOf(latest, build);
+    // One that is there no more, or not yet, is not kept: it is not known what its consumers are called.
+    return entry === undefined ? (this.#builds.get(build) ?? this.#made({ build })) : this.#live(entry);
+  }
+
+  #live(entry: BuildEntry): ViewBuild<Document> {
+    const found = this.#builds.get(entry.build) ?? this.#made(entry);
+    this.#builds.set(entry.build, found);
     return found;
+  }
+
+  #made(entry: Pick<BuildEntry, 'build' | 'slot'>): ViewBuild<Document> {
+    return new ViewBuild(this.view, entry, this.#partsOf(entry.build));
   }
 
   /** Resolves when the first look has been made, and when what is given up has finished the batches at work. */
@@ -102,6 +113,11 @@ export class ViewBuilds<Document extends object> {
   async parkedIn(build: number): Promise<number> {
     const letters = await countLetters(this.parts.broker, `dead.${this.at(build).name}.*.*`);
     return [...letters.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Name of the consumer that counts what the journals hold for the view. */
+  get counter(): string {
+    return counterOf(`${this.parts.service}-${collectionOf(this.view)}`);
   }
 
   /** Looks at once. */
@@ -156,8 +172,16 @@ export class ViewBuilds<Document extends object> {
       buildsIn(db, this.view),
     ]);
     const caughtUp = checkpoints.size > 0 || heads.every(({ sequence }) => sequence === 0);
-    const total = caughtUp ? 0 : await countMessages(broker, this.view);
-    const first = { build: 1, startedAt: new Date(), startedBy: '', switchWhenCaughtUp: true, total, caughtUp };
+    const total = caughtUp ? 0 : await countMessages(broker, this.view, this.counter);
+    const first = {
+      build: 1,
+      slot: 1,
+      startedAt: new Date(),
+      startedBy: '',
+      switchWhenCaughtUp: true,
+      total,
+      caughtUp,
+    };
     // Where a register was lost, builds may be there that it knew of.
     const register = await this.store.begin(first, Math.max(1, ...there) + 1);
     if (register === undefined) throw new UnavailableError(`the register of ${this.view.name} is gone again`);
@@ -212,7 +236,7 @@ export class ViewBuilds<Document extends object> {
 
   #followAll(register: ViewRegister): void {
     const live = liveBuilds(register);
-    for (const { build } of live) void this.at(build).own(this.#partitions);
+    for (const entry of live) void this.#live(entry).own(this.#partitions);
     for (const [number, build] of this.#builds) {
       if (live.some((entry) => entry.build === number)) continue;
       this.#builds.delete(number);
@@ -225,7 +249,7 @@ export class ViewBuilds<Document extends object> {
   async #leave(build: ViewBuild<Document>): Promise<void> {
     try {
       await build.own([]);
-      await sweepBuild(this.parts, this.view, build.build);
+      await sweepViews(this.parts, this.view, () => this.known.fresh());
     } catch (error) {
       this.parts.logger.warn({ err: error, build: build.name }, 'something of the discarded build may be left');
     }

@@ -28,19 +28,30 @@ export async function headsOf(broker: Broker, { sources }: Sources): Promise<Hea
   );
 }
 
-/** How many messages the journals hold for a view. @throws UnavailableError where the broker is away. */
-export async function countMessages(broker: Broker, view: Sources): Promise<number> {
+/** Name of the consumer that counts for a view. @param consumer that of its consumers, without the partition. */
+export function counterOf(consumer: string): string {
+  return `${consumer}-count`;
+}
+
+/**
+ * How many messages the journals hold for a view.
+ * @param counter name of the consumer that counts; two that count at the same time may share it.
+ * @throws UnavailableError where the broker is away.
+ */
+export async function countMessages(broker: Broker, view: Sources, counter: string): Promise<number> {
   const countIn = async (stream: string) => {
     const { consumers } = broker.manager;
     // The server counts what a consumer has before it, and nothing else does.
-    const info = await consumers.add(stream, {
+    const { num_pending } = await consumers.add(stream, {
+      name: counter,
       filter_subjects: subjectsIn(view, stream, '*'),
       deliver_policy: DeliverPolicy.All,
       mem_storage: true,
       inactive_threshold: 5_000_000_000,
     });
-    await consumers.delete(stream, info.name);
-    return info.num_pending;
+    // Where it can't be deleted it goes by itself.
+    await consumers.delete(stream, counter).catch(() => {});
+    return num_pending;
   };
   const counts = await answered(broker, () => Promise.all(streamsOf(view).map(countIn)));
   return counts.reduce((sum, count) => sum + count, 0);

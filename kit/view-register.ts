@@ -12,6 +12,8 @@ const REMEMBERED_ACTS = 50;
 export type BuildEntry = {
   /** Counts from 1 for each version, and is never used again. */
   build: number;
+  /** What its consumers are named by: of a few that are used again and again. Left out by older programs: its number. */
+  slot?: number;
   startedAt: Date;
   /** Who asked for it; empty: nobody, it is the first. */
   startedBy: string;
@@ -41,6 +43,8 @@ export type ViewRegister = {
   switches: number;
   /** Whether the active build has come to what its journals held when readers were switched to it. */
   settled: boolean;
+  /** Slot of the build that was discarded last: something of it may still be under way. */
+  leftSlot?: number;
   /** The latest acts of operators that were done. */
   acts: string[];
 };
@@ -48,6 +52,22 @@ export type ViewRegister = {
 /** The builds that are there, and are followed. */
 export function liveBuilds({ active, previous, building }: ViewRegister): BuildEntry[] {
   return [active, previous, building].filter((entry) => entry !== null);
+}
+
+/** Two builds at most are there when another is begun, and one may just have been left. */
+export const BUILD_SLOTS = [1, 2, 3, 4] as const;
+
+/** What the consumers of a build are named by. */
+export function slotOf({ build, slot = build }: Pick<BuildEntry, 'build' | 'slot'>): number {
+  return slot;
+}
+
+/** A slot that no build has, nor the one that was discarded last. */
+export function freeSlot(register: ViewRegister): number {
+  const taken = [...liveBuilds(register).map(slotOf), register.leftSlot];
+  const free = BUILD_SLOTS.find((slot) => !taken.includes(slot));
+  if (free === undefined) throw new Error(`${register._id} has more builds than there are slots`);
+  return free;
 }
 
 export type ViewNamed = { name: string; version: number };

@@ -1,11 +1,12 @@
 import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
 import { type Db, MongoServerError } from 'mongodb';
 import type { Broker } from './broker.ts';
-import { DEAD_LETTERS } from './dead-letters.ts';
+import { countLetters, DEAD_LETTERS } from './dead-letters.ts';
 import { allPartitions } from './partitions.ts';
+import { findStream } from './streams.ts';
 import { collectionOf, type View } from './view.ts';
 import { streamsOf } from './view-heads.ts';
-import type { ViewNamed } from './view-register.ts';
+import { BUILD_SLOTS, liveBuilds, slotOf, type ViewNamed, type ViewRegister } from './view-register.ts';
 
 const NAMESPACE_NOT_FOUND = 26;
 /** The server's error code (nats-server, errors.json). */
@@ -22,32 +23,56 @@ export async function buildsIn(db: Db, view: ViewNamed): Promise<number[]> {
 }
 
 /**
- * Removes what is left of a build that is not followed any more: its consumers, so that nothing is delivered; its
- * collection; its dead letters, which nobody could replay. May be done again.
+ * Removes what is left of the builds of a view that its register has no more: their consumers, so that nothing is
+ * delivered; their dead letters, which nobody could replay; their collections. May be done again, and late: what was
+ * parked since by a build that has taken over the slot of one that was left stays.
  */
-export async function sweepBuild<Document extends object>(
-  { service, broker, db }: { service: string; broker: Broker; db: Db },
+export async function sweepViews<Document extends object>(
+  parts: { service: string; broker: Broker; db: Db },
   view: View<Document>,
-  build: number,
+  registerNow: () => Promise<ViewRegister>,
 ): Promise<void> {
-  const { consumers, streams } = broker.manager;
-  const collection = collectionOf(view, build);
-  const consumer = `${service}-${collection}`;
-  await Promise.all(
-    streamsOf(view).flatMap((stream) =>
-      allPartitions.map((partition) => consumers.delete(stream, `${consumer}-${partition}`).catch(unlessMissing)),
-    ),
-  );
-  await streams.purge(DEAD_LETTERS, { filter: `dead.${consumer}.>` }).catch(unlessMissing);
-  // Last: as long as it is there, somebody sees that something is left.
-  await db.dropCollection(collection).catch((error) => {
-    if (!(error instanceof MongoServerError) || error.code !== NAMESPACE_NOT_FOUND) throw error;
-  });
+  const { service, broker, db } = parts;
+  // In this order: what a build parks that is not in the register yet comes behind it.
+  const parkedUpTo = (await findStream(broker.manager, DEAD_LETTERS))?.state.last_seq ?? 0;
+  const there = await buildsIn(db, view);
+  const register = await registerNow();
+  const live = liveBuilds(register);
+  const left = there.filter((build) => build < register.next && live.every((entry) => entry.build !== build));
+  const slots = new Set([...BUILD_SLOTS, ...left]);
+  for (const entry of live) slots.delete(slotOf(entry));
+  const names = [...slots].map((slot) => `${service}-${collectionOf(view, slot)}`);
+  await Promise.all(streamsOf(view).map((stream) => deleteConsumers(broker, stream, names)));
+  for (const name of await parkedUnder(broker, names)) {
+    await broker.manager.streams.purge(DEAD_LETTERS, { filter: `dead.${name}.>`, seq: parkedUpTo + 1 });
+  }
+  // Last: as long as they are there, somebody sees that something is left.
+  for (const build of left) await db.dropCollection(collectionOf(view, build)).catch(unlessGone);
+}
+
+async function deleteConsumers({ manager }: Broker, stream: string, names: readonly string[]): Promise<void> {
+  const unwanted = new Set(names.flatMap((name) => allPartitions.map((partition) => `${name}-${partition}`)));
+  const found: string[] = [];
+  for await (const { name } of manager.consumers.list(stream)) if (unwanted.has(name)) found.push(name);
+  await Promise.all(found.map((name) => manager.consumers.delete(stream, name).catch(unlessMissing)));
+}
+
+/** Of these consumers, those that have parked something. */
+async function parkedUnder(broker: Broker, names: readonly string[]): Promise<string[]> {
+  const counts = await Promise.all(names.map((name) => countLetters(broker, `dead.${name}.>`).catch(noLetters)));
+  return names.filter((_, index) => (counts[index]?.size ?? 0) > 0);
+}
+
+/** Before anything was parked there may be no stream. */
+function noLetters(error: unknown): Map<string, number> {
+  if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return new Map();
+  throw error;
 }
 
 function unlessMissing(error: unknown): void {
-  const isMissing =
-    error instanceof JetStreamApiError &&
-    (error.code === JetStreamApiCodes.ConsumerNotFound || error.code === STREAM_NOT_FOUND);
-  if (!isMissing) throw error;
+  if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.ConsumerNotFound) throw error;
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof MongoServerError) || error.code !== NAMESPACE_NOT_FOUND) throw error;
 }
