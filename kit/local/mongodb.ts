@@ -163,12 +163,9 @@ function mongod(path: string, choice: string): MongodbProgram {
  * array must hold for one element; and what it acknowledged outlives a crash of the process, not of the machine.
  */
 async function standIn(): Promise<MongodbProgram | undefined> {
-  const [java, maven] = await Promise.all([programOnPath('java'), programOnPath('mvn')]);
+  const java = await programOnPath('java');
   if (java === undefined) return undefined;
-  const sources = await sourcesOf(STAND_IN);
-  const build = (target: string) =>
-    maven === undefined ? Promise.reject(new MavenMissingError()) : buildStandIn(maven, target);
-  const built = await builtOnce(`mongo-stand-in-${sources}`, build).catch((error) => {
+  const built = await standInClasses().catch((error) => {
     if (error instanceof MavenMissingError) return undefined;
     throw error;
   });
@@ -199,6 +196,16 @@ async function standIn(): Promise<MongodbProgram | undefined> {
 }
 
 class MavenMissingError extends Error {}
+
+/** The folder of the stand-in's classes: `mongo-stand-in.jar` and what it needs in `lib/`; built with Maven, once. */
+export async function standInClasses(): Promise<string> {
+  const maven = await programOnPath('mvn');
+  return builtOnce(`mongo-stand-in-${await sourcesOf(STAND_IN)}`, (target) =>
+    maven === undefined
+      ? Promise.reject(new MavenMissingError('the stand-in for MongoDB is built with Maven'))
+      : buildStandIn(maven, target),
+  );
+}
 
 async function buildStandIn(maven: string, target: string): Promise<void> {
   say('building the stand-in for MongoDB, once, some seconds');

@@ -126,12 +126,21 @@ export async function natsProgram(): Promise<{ path: string; choice: string }> {
   return { path, choice: `nats-server v${VERSION}, built with Go` };
 }
 
-async function build(go: string, target: string): Promise<void> {
+/** The broker's program for a Linux machine, such as one in a container; built once. @param architecture as Go calls it. */
+export async function natsProgramForLinux(architecture: string): Promise<string> {
+  const go = await programOnPath('go');
+  if (go === undefined) throw new Error('The broker is built with Go (https://go.dev/dl), which is not on the PATH.');
+  return builtOnce(`nats-server-${VERSION}-linux-${architecture}`, (target) =>
+    build(go, target, { GOOS: 'linux', GOARCH: architecture }),
+  );
+}
+
+async function build(go: string, target: string, platform: Record<string, string> = {}): Promise<void> {
   say(`building nats-server ${VERSION}, once, about half a minute`);
   const module = 'github.com/nats-io/nats-server/v2';
   await outputOf(go, ['build', '-mod=readonly', '-trimpath', '-ldflags=-s -w', '-o', target, module], {
     cwd: join(import.meta.dirname, 'nats-server'),
-    environment: { CGO_ENABLED: '0', GOWORK: 'off' },
+    environment: { CGO_ENABLED: '0', GOWORK: 'off', ...platform },
   });
 }
 

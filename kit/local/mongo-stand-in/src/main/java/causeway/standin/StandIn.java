@@ -11,8 +11,8 @@ import java.util.Map;
 import org.h2.mvstore.MVStore;
 
 /**
- * Serves MongoDB's protocol on 127.0.0.1. Arguments: `--port-file FILE` gets the port once it is open, `--port N` asks
- * for one (0: any), `--directory DIR` keeps the data there instead of in memory.
+ * Serves MongoDB's protocol. Arguments: `--port-file FILE` gets the port once it is open, `--port N` asks for one (0: any),
+ * `--host ADDRESS` for another address than 127.0.0.1, `--directory DIR` keeps the data there instead of in memory.
  */
 public final class StandIn {
 
@@ -40,7 +40,7 @@ public final class StandIn {
         MongoServer server = new MongoServer(new StandInBackend(store));
         int port = Integer.parseInt(options.getOrDefault("--port", "0"));
         // A connection's commands run on its event loop, and a write waits there for the disk: one loop per connection.
-        server.bind(new InetSocketAddress("127.0.0.1", port), 1, EVENT_LOOPS);
+        server.bind(new InetSocketAddress(options.getOrDefault("--host", "127.0.0.1"), port), 1, EVENT_LOOPS);
         Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
         announce(Path.of(options.get("--port-file")), server.getLocalAddress().getPort());
     }
