@@ -3,7 +3,7 @@ import type { Health } from '#kit/lifecycle.ts';
 import { identitySettings, type PlatformSettings } from '#kit/platform-settings.ts';
 import type { Started } from '#kit/process.ts';
 import type { Door } from '#kit/rpc/door.ts';
-import { startGrpcServer } from '#kit/rpc/grpc-server.ts';
+import { drained, startGrpcServer } from '#kit/rpc/grpc-server.ts';
 import { startHttpServer } from '#kit/rpc/http-server.ts';
 import { Identity } from '#kit/rpc/identity.ts';
 import { callLimit } from '#kit/rpc/limit.ts';
@@ -21,6 +21,8 @@ const MAX_REQUEST_BYTES = 1024 ** 2;
 const STREAMS_PER_CALLER = 64;
 /** Also of those who need no token, such as who watches the health; a busy client has some hundreds at a time. */
 const MAX_CALLS_PER_CONNECTION = 1_000;
+/** So that those who call all day use gateways that came after them too. */
+const MAX_CONNECTION_AGE_MS = 60_000;
 
 export type GatewayParts = {
   /** What is behind it, in this process or in others. */
@@ -56,6 +58,7 @@ export async function startGateway(
     ...common,
     port: settings.grpcPort,
     maxCallsPerConnection: MAX_CALLS_PER_CONNECTION,
+    maxConnectionAgeMs: MAX_CONNECTION_AGE_MS,
   });
   started.add('the gRPC door', grpc.stop);
   const page = new ConsoleFiles(CONSOLE_DIST, { traceUrl: settings.traceUrl, whyAbsent: whyNoConsole });
@@ -70,5 +73,6 @@ export async function startGateway(
   });
   // Both at once: what they wait for, one after the other, could take longer than a stop may.
   started.add('the doors', () => Promise.all([http.stop(), grpc.stop()]));
+  started.beforeStop(() => drained([grpc, http], settings.drainDelayMs));
   return { grpcPort: grpc.port, httpPort: http.port };
 }

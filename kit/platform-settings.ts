@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { DEVELOPMENT_KEY, type IdentitySettings } from './rpc/identity.ts';
 import {
   choice,
+  duration,
   file,
   flag,
   integer,
@@ -70,6 +71,11 @@ export const platformSettings = {
     'whether metrics go to that receiver too; `none` where Prometheus reads `/metrics`',
   ),
   traceRatio: share('OTEL_TRACES_SAMPLER_ARG', 1, 'share of the traces begun here that are recorded'),
+  drainDelayMs: duration(
+    'DRAIN_DELAY',
+    '0s',
+    'how long a process that is told to stop goes on, and says that it is not ready: until nobody comes any more',
+  ),
   logLevel: choice('LOG_LEVEL', logLevels, 'info', 'least level that is logged, as JSON lines on stderr'),
   sampleData: flag(
     'SAMPLE_DATA',

@@ -5,10 +5,21 @@ import { StreamDriftError } from './streams.ts';
 /** What a process has started; stopped in reverse order. */
 export class Started {
   readonly #stops: { name: string; stop: () => unknown }[] = [];
+  #drain: () => unknown = () => {};
 
   /** Remembers how to stop what was just started. */
   add(name: string, stop: () => unknown): void {
     this.#stops.push({ name, stop });
+  }
+
+  /** Says what comes before anything is stopped: others are told to go elsewhere, and all goes on until they have. */
+  beforeStop(drain: () => unknown): void {
+    this.#drain = drain;
+  }
+
+  /** Takes what still comes, until nobody comes any more. */
+  async drain(): Promise<void> {
+    await this.#drain();
   }
 
   /** Stops everything, the latest first. One that fails to stop does not keep the others from it. */
@@ -32,8 +43,8 @@ export class StartError extends Error {
 const STOP_TIMEOUT_MS = 9_000;
 
 /**
- * Runs a process: starts its parts in the order that `start` has, and stops them in reverse on SIGINT or SIGTERM. A
- * start that fails stops what had started, says why on stderr and exits with 1. A second signal ends at once.
+ * Runs a process: starts its parts in the order that `start` has; drains and then stops them in reverse on SIGINT or
+ * SIGTERM. A start that fails stops what had started, says why on stderr and exits with 1. A second signal ends at once.
  */
 export async function runProcess(start: (started: Started) => Promise<void>): Promise<void> {
   const started = new Started();
@@ -49,7 +60,8 @@ export async function runProcess(start: (started: Started) => Promise<void>): Pr
   };
   const onSignal = () => {
     if (stopping) process.exit(130);
-    void stop(0);
+    stopping = true;
+    void started.drain().then(() => stop(0));
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

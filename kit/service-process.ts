@@ -1,7 +1,7 @@
 import type { Service } from './lifecycle.ts';
 import { hasSampleData, identitySettings, masterKey, platformSettings } from './platform-settings.ts';
 import { runProcess, StartError } from './process.ts';
-import { startGrpcServer } from './rpc/grpc-server.ts';
+import { drained, startGrpcServer } from './rpc/grpc-server.ts';
 import { startHttpServer } from './rpc/http-server.ts';
 import { Identity } from './rpc/identity.ts';
 import { unlimited } from './rpc/limit.ts';
@@ -73,6 +73,7 @@ export function runService<Own extends Settings = Record<never, never>>(
       logger,
     });
     started.add('HTTP', http.stop);
+    started.beforeStop(() => drained([grpc, http], settings.drainDelayMs));
     logger.info({ grpcPort: grpc.port, httpPort: http.port }, `${name} is running`);
     started.add('the log', () => logger.info({}, `${name} stops`));
   });

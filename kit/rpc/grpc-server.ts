@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createRegistry, type DescMethod, type Registry } from '@bufbuild/protobuf';
 import {
   Metadata,
@@ -28,6 +29,11 @@ export type GrpcServerOptions = {
   maxRequestBytes: number;
   /** Calls at a time on one connection, anybody's; more wait at the client. Left out: any number. */
   maxCallsPerConnection?: number;
+  /**
+   * A connection that is older is ended as soon as the calls on it are: whoever comes again finds out where there are
+   * replicas now, and uses them all. Left out: it may be of any age.
+   */
+  maxConnectionAgeMs?: number;
   /** Paths of a certificate chain and its key, PEM. */
   tls?: { certificate: string; key: string } | undefined;
   /** Types that may stand in a google.protobuf.Any: for JSON, and for those who ask by reflection. */
@@ -35,11 +41,20 @@ export type GrpcServerOptions = {
   health(): Promise<Health>;
 };
 
+/** A server of calls, by whatever protocol. */
 export type RunningServer = {
   port: number;
+  /** Goes on, and says that it is not ready: who is told goes elsewhere. */
+  drain(): void;
   /** Takes no new calls, ends streams with UNAVAILABLE, lets other calls finish for some seconds, then closes. */
   stop(): Promise<void>;
 };
+
+/** Lets callers go elsewhere, for so long, before the servers are stopped. */
+export async function drained(servers: readonly RunningServer[], delayMs: number): Promise<void> {
+  for (const server of servers) server.drain();
+  await delay(delayMs);
+}
 
 const HEALTH_INTERVAL_MS = 1_000;
 /** While it is not ready, whoever waits for it is told soon after it is. */
@@ -69,6 +84,7 @@ export async function startGrpcServer(
     ...(options.maxCallsPerConnection === undefined
       ? {}
       : { 'grpc.max_concurrent_streams': options.maxCallsPerConnection }),
+    ...(options.maxConnectionAgeMs === undefined ? {} : { 'grpc.max_connection_age_ms': options.maxConnectionAgeMs }),
   });
   const stopping = new AbortController();
   const calls: Calls = { atHand: 0 };
@@ -96,6 +112,7 @@ export async function startGrpcServer(
   const stopHealth = keepHealth(health, doors, options.health);
   return {
     port,
+    drain: stopHealth,
     async stop() {
       stopHealth();
       stopping.abort(new ServerStopping());

@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
+import { Started } from '#kit/process.ts';
 import { silent } from '#kit/telemetry/logging.ts';
+import { drained } from './grpc-server.ts';
 import { startHttpServer } from './http-server.ts';
 import { Identity } from './identity.ts';
 import { unlimited } from './limit.ts';
@@ -31,4 +35,37 @@ test('anybody may ask whether it is ready: that costs no more, and says nothing 
     expect(await answer.json()).toEqual({ status: 'not ready', reasons: ['database: not ready'] });
   }
   expect(asked).toBeLessThan(50);
+});
+
+test('who comes again on an old connection while it drains gets an answer, and is sent elsewhere', async () => {
+  const server = await startHttpServer(
+    [],
+    new Pipeline({ identity: new Identity({}), limit: unlimited, logger: silent }),
+    {
+      host: '127.0.0.1',
+      port: 0,
+      maxRequestBytes: 1_000,
+      health: async () => ({ ready: true, reasons: [] }),
+      serveMetrics: () => {},
+      logger: silent,
+    },
+  );
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => {
+    agent.destroy();
+    return server.stop();
+  });
+  const ask = async (path: string) => {
+    const [answer] = (await once(get({ agent, port: server.port, path }), 'response')) as [IncomingMessage];
+    await once(answer.resume(), 'end');
+    return { status: answer.statusCode, connection: answer.headers.connection };
+  };
+  const started = new Started();
+  started.beforeStop(() => drained([server], 0));
+  expect(await ask('/healthz')).toEqual({ status: 200, connection: 'keep-alive' });
+
+  await started.drain();
+
+  expect(await ask('/healthz')).toEqual({ status: 200, connection: 'close' });
+  await expect.poll(() => ask('/readyz')).toEqual({ status: 503, connection: 'close' });
 });

@@ -41,7 +41,11 @@ export async function startHttpServer(
   options: HttpServerOptions,
 ): Promise<RunningServer> {
   const stopping = new AbortController();
-  const ready = readiness(options.health, options.logger);
+  let isDraining = false;
+  const ready = readiness(
+    async () => (isDraining ? { ready: false, reasons: ['this process: it stops'] } : options.health()),
+    options.logger,
+  );
   const handler = connectNodeAdapter({
     routes: (router) => {
       for (const door of doors) route(router, door, pipeline, stopping.signal);
@@ -63,10 +67,15 @@ export async function startHttpServer(
     },
   });
   const answering = new Set<ServerResponse>();
+  // A client that has its answer must not come again on the same connection: it finds another process by a new one.
+  const sendAway = () => {
+    isDraining = true;
+    for (const response of answering) response.shouldKeepAlive = false;
+  };
   const listener = (request: IncomingMessage, response: ServerResponse) => {
     answering.add(response);
     response.once('close', () => answering.delete(response));
-    if (stopping.signal.aborted) response.shouldKeepAlive = false;
+    if (isDraining) response.shouldKeepAlive = false;
     handler(request, response);
   };
   const server =
@@ -83,10 +92,10 @@ export async function startHttpServer(
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
+    drain: sendAway,
     async stop() {
       stopping.abort(new ServerStopping());
-      // A client that has its answer must not come again on the same connection, or it would keep it from closing.
-      for (const response of answering) response.shouldKeepAlive = false;
+      sendAway();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);

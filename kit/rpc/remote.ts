@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type DescMethod, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import {
   type CallOptions,
   Client,
@@ -17,6 +19,7 @@ import type { Call } from './call.ts';
 import type { Answers, Door } from './door.ts';
 import { callErrorOf, PassedOnError } from './errors.ts';
 import { CORRELATION_HEADER } from './pipeline.ts';
+import { replicasAt } from './replica-addresses.ts';
 
 /**
  * A service that works answers within 2 s, also while its broker or database is away; only a query that waits for a
@@ -26,9 +29,20 @@ import { CORRELATION_HEADER } from './pipeline.ts';
 const UNANSWERED_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 1_500;
 const HEALTH_PATH = '/grpc.health.v1.Health/Check';
-const MAX_BACKOFF_MS = 1_000;
+/** How often a read is asked for whose replica went away before it answered, and how often which replica is ready. */
+const MAX_ATTEMPTS = 3;
+const RETRY_MS = 100;
 
-/** A connection to a service in another process, over gRPC. */
+const CHANNEL = {
+  // Each replica that the name stands for has its share of the calls.
+  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 2_000,
+};
+
+/** A service in another process, or in several that share a name, over gRPC. */
 export class RemoteService {
   readonly #client: Client;
 
@@ -37,12 +51,7 @@ export class RemoteService {
   /** @param url `http://host:port`. */
   constructor(url: string, { unansweredMs = UNANSWERED_MS }: { unansweredMs?: number } = {}) {
     this.#unansweredMs = unansweredMs;
-    this.#client = new Client(new URL(url).host, credentials.createInsecure(), {
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': MAX_BACKOFF_MS,
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 2_000,
-    });
+    this.#client = new Client(replicasAt(url), credentials.createInsecure(), CHANNEL);
   }
 
   /** The door of a service behind this connection: bytes go through as they are. */
@@ -66,9 +75,17 @@ export class RemoteService {
     };
   }
 
-  /** What the service says of itself (grpc.health.v1), or that nobody answers within 1.5 s. */
-  health(name: string): Promise<Health> {
+  /** What the service says of itself (grpc.health.v1): ready where a replica is; or that nobody answers within 1.5 s. */
+  async health(name: string): Promise<Health> {
     const deadline = Date.now() + HEALTH_TIMEOUT_MS;
+    let found = await this.#healthOfNext(name, deadline);
+    for (let attempt = 1; attempt < MAX_ATTEMPTS && !found.ready; attempt++) {
+      found = await this.#healthOfNext(name, deadline);
+    }
+    return found;
+  }
+
+  #healthOfNext(name: string, deadline: number): Promise<Health> {
     return new Promise((resolve) => {
       this.#client.makeUnaryRequest(HEALTH_PATH, asBuffer, asBuffer, Buffer.alloc(0), { deadline }, (error, answer) => {
         // HealthCheckResponse.status is SERVING: field 1, value 1.
@@ -86,7 +103,18 @@ export class RemoteService {
   #unary(method: DescMethod, request: Uint8Array, call: Call): Promise<Uint8Array> {
     const name = pathOf(method).slice(1);
     const attributes = () => ({ 'rpc.system.name': 'grpc', 'rpc.method': name });
-    return inSpan(name, { kind: SpanKind.CLIENT, attributes }, () => this.#send(method, request, call));
+    return inSpan(name, { kind: SpanKind.CLIENT, attributes }, async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#send(method, request, call);
+        } catch (error) {
+          if (attempt === MAX_ATTEMPTS || !mayBeAskedAgain(error as ServiceError, method, call)) {
+            throw passedOn(error as ServiceError, method, call);
+          }
+        }
+        await delay(RETRY_MS);
+      }
+    });
   }
 
   async #send(method: DescMethod, request: Uint8Array, call: Call): Promise<Uint8Array> {
@@ -99,7 +127,7 @@ export class RemoteService {
       request,
       metadataOf(call),
       options,
-      (error, answer) => (error === null ? resolve(answer as Uint8Array) : reject(passedOn(error, method, call))),
+      (error, answer) => (error === null ? resolve(answer as Uint8Array) : reject(error)),
     );
     const cancel = () => sent.cancel();
     call.signal.addEventListener('abort', cancel, { once: true });
@@ -148,14 +176,32 @@ function metadataOf({ authorization, correlationId }: Call): Metadata {
 }
 
 /**
+ * Whether its replica went away before it answered, and nothing changes where it had done it all the same. A call that no
+ * replica has begun is sent to another by the library, whatever it is about; one that may have been begun is its caller's.
+ */
+function mayBeAskedAgain(error: ServiceError, { idempotency }: DescMethod, { signal }: Call): boolean {
+  return (
+    error.code === status.UNAVAILABLE &&
+    !isAnswer(error) &&
+    idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS &&
+    !signal.aborted
+  );
+}
+
+/** The service's answers carry a correlation id, as every answer of a door. */
+function isAnswer({ metadata }: ServiceError): boolean {
+  return metadata.get(CORRELATION_HEADER).length > 0;
+}
+
+/**
  * What the service answered, as it is; or, where it did not, what is to be said of that. The library's own words, with
- * addresses in them, are for nobody outside. The service's answers carry a correlation id, as every answer of a door.
+ * addresses in them, are for nobody outside.
  */
 function passedOn(error: ServiceError, method: DescMethod, { deadline }: Call): CallError | PassedOnError {
   const isLate = error.code === status.DEADLINE_EXCEEDED;
   // Without a deadline of the caller's it was ours, and the service was quick to see it at best.
   if (isLate && deadline === undefined) return away(error, method);
-  if (error.metadata.get(CORRELATION_HEADER).length > 0) return new PassedOnError(error);
+  if (isAnswer(error)) return new PassedOnError(error);
   if (isLate) return new CallError('DEADLINE_EXCEEDED', 'the deadline of the call has passed', { cause: error });
   if (error.code === status.CANCELLED) return new CallError('CANCELLED', 'the call was given up', { cause: error });
   if (error.code === status.UNAVAILABLE) return away(error, method);
