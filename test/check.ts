@@ -1,6 +1,7 @@
 /** `npm run check`: everything that can be said of the source without running it. Runs all, says what failed. */
 import { spawnSync } from 'node:child_process';
 import { breakingReference, whyNoReference } from './check/breaking-reference.ts';
+import { knownWeaknesses } from './check/known-weaknesses.ts';
 
 type Check = { name: string; command: string[] };
 
@@ -41,7 +42,18 @@ const failed = checks.filter(({ name, command: [program = '', ...words] }) => {
   return status !== 0;
 });
 
-process.exitCode = failed.length === 0 && !mustCompare() ? 0 : 1;
+const weaknesses = await knownWeaknesses('.');
+const isWeak = 'found' in weaknesses && weaknesses.found.length > 0;
+if ('found' in weaknesses) {
+  process.stdout.write(`${isWeak ? 'FAILED' : 'ok    '} no package with a known weakness\n`);
+  for (const each of weaknesses.found) process.stdout.write(`${each}\n`);
+} else {
+  process.stdout.write(
+    `left out no package with a known weakness: the registry does not say (${weaknesses.unknownBecause})\n`,
+  );
+}
+
+process.exitCode = failed.length === 0 && !isWeak && !mustCompare() ? 0 : 1;
 
 /** At somebody's desk a shallow clone may go without; where it is decided what becomes main, it may not. */
 function mustCompare(): boolean {
