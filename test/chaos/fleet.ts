@@ -9,7 +9,7 @@ import { addressKey, gatewaySettings } from '../../gateway/settings.ts';
 import type { Doors } from '../platform.ts';
 
 /** One process of the platform. */
-type Member = {
+export type Member = {
   name: string;
   start(): Promise<void>;
   /** Ends it as a crash would. */
@@ -42,11 +42,11 @@ export async function startFleet(settings: Record<string, string> = {}): Promise
     const [grpcPort, httpPort] = [await freePort(), await freePort()];
     const ports = { SERVICE_GRPC_PORT: String(grpcPort), SERVICE_HTTP_PORT: String(httpPort) };
     urls[gatewaySettings[addressKey(name)].name] = `http://127.0.0.1:${grpcPort}`;
-    parts[name] = member(name, `services/${name}/main.ts`, httpPort, { ...common, ...ports });
+    parts[name] = processOf(name, `services/${name}/main.ts`, httpPort, { ...common, ...ports });
   }
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const ports = { GATEWAY_GRPC_PORT: String(grpcPort), GATEWAY_HTTP_PORT: String(httpPort), RATE_LIMIT: '0' };
-  parts.gateway = member('gateway', 'gateway/main.ts', httpPort, { ...common, ...urls, ...ports });
+  parts.gateway = processOf('gateway', 'gateway/main.ts', httpPort, { ...common, ...urls, ...ports });
   members.push(...Object.values(parts));
   await Promise.all(members.map((each) => each.start()));
   return {
@@ -58,7 +58,8 @@ export async function startFleet(settings: Record<string, string> = {}): Promise
   };
 }
 
-function member(name: string, program: string, httpPort: number, settings: Record<string, string>): Member {
+/** A process of this project, not started yet. */
+export function processOf(name: string, program: string, httpPort: number, settings: Record<string, string>): Member {
   let child: ChildProcess | undefined;
   let printed = '';
   const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null;
