@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { ConsumeOptions } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import type { Db } from 'mongodb';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -57,30 +55,23 @@ test('a key is looked for in the journal before it is said not to exist', async 
   }
 });
 
-/** The same broker, whose consumers hand each message over late. */
-function lateBroker(broker: Broker): Broker {
-  const get: Broker['js']['consumers']['get'] = async (...words) => {
-    const consumer = await broker.js.consumers.get(...words);
-    const consume = consumer.consume.bind(consumer);
-    return Object.assign(consumer, {
-      consume: async (options: ConsumeOptions) => {
-        const messages = await consume(options);
-        async function* late() {
-          for await (const message of messages) {
-            await delay(20);
-            yield message;
-          }
-        }
-        return Object.assign(late(), { close: () => messages.close() });
-      },
+/** The same broker, with what subscriptions hear changed on its way. */
+function hearing(broker: Broker, change: (subject: string, hear: () => void) => void): Broker {
+  const { connection } = broker;
+  const subscribe: typeof connection.subscribe = (subject, options) =>
+    connection.subscribe(subject, {
+      ...options,
+      callback: (...heard) => change(subject, () => options?.callback?.(...heard)),
     });
-  };
-  return { ...broker, js: { ...broker.js, consumers: { get } } as Broker['js'] };
+  return { ...broker, connection: Object.assign(Object.create(connection), { subscribe }) };
 }
+
+const isLive = (subject: string) => subject.startsWith('live.');
 
 test('all documents have what stood in the journal when they were asked for, however late it is read', async () => {
   const bank = await openBank(sharedNatsUrl());
-  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()), { broker: lateBroker(bank.broker) });
+  const broker = hearing(bank.broker, (_, hear) => setTimeout(hear, 20));
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()), { broker });
   expect(await replica.all()).toEqual(new Map());
   for (const number of [1, 2, 3]) {
     await bank.deposit(`account-${number}`, number);
@@ -164,14 +155,12 @@ test('what can not be read, or is thrown at, is left out and said', async () => 
   expect(logged).toEqual(['left out: it can not be read', 'left out: it can not be read']);
 });
 
-test('a replica whose consumer was deleted goes on where it was', async () => {
+test('what a replica is not told live it sees all the same', async () => {
   const bank = await openBank(sharedNatsUrl());
-  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()));
+  const broker = hearing(bank.broker, (subject, hear) => !isLive(subject) && hear());
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()), { broker });
   await bank.deposit('anna', 1);
   await shows(replica, 'anna', [1]);
-  for (const name of await consumersOf(bank)) await bank.broker.manager.consumers.delete(bank.journal.stream, name);
-  await vi.waitFor(() => expect(replica.health().ready).toBe(false), soon);
-  await vi.waitFor(() => expect(replica.health()).toEqual({ ready: true, reasons: [] }), soon);
   await bank.deposit('anna', 2);
   await shows(replica, 'anna', [1, 2]);
 });
@@ -198,10 +187,17 @@ test('a replica that starts while the broker is away, and one that loses it, go 
   }
 });
 
-test('a replica that is stopped lets go of its consumer at once, although nothing comes', async () => {
+test('a replica that is stopped follows no longer, and one that follows has no consumer', async () => {
   const bank = await openBank(sharedNatsUrl());
-  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()));
-  await vi.waitFor(async () => expect(await consumersOf(bank)).toHaveLength(1), soon);
-  await replica.stop();
+  let followed = 0;
+  const broker = hearing(bank.broker, (subject) => isLive(subject) && followed++);
+  const replica = await replicaOf(bank, ownDatabase(sharedMongoUri()), { broker });
+  await vi.waitFor(() => expect(replica.health().ready).toBe(true), soon);
+  await bank.deposit('anna', 1);
+  await vi.waitFor(() => expect(followed).toBe(1), soon);
   expect(await consumersOf(bank)).toEqual([]);
+  await replica.stop();
+  await bank.deposit('anna', 2);
+  await bank.broker.connection.flush();
+  expect(followed).toBe(1);
 });

@@ -1,16 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Message } from '@bufbuild/protobuf';
-import { type Consumer, DeliverPolicy } from '@nats-io/jetstream';
 import type { Db } from 'mongodb';
-import { answered, type Broker } from './broker.ts';
+import type { Broker } from './broker.ts';
 import { queried } from './database.ts';
 import { UnavailableError } from './errors.ts';
 import { Header, type RecordedEvent, readEvent, type StoredMessage } from './event.ts';
-import { Journal, storedFromConsumer } from './journal.ts';
+import { Journal } from './journal.ts';
 import type { Health } from './lifecycle.ts';
 import { isOutage } from './outages.ts';
 import { subjectOf } from './partitions.ts';
 import type { Keys } from './personal-data.ts';
+import { messagesBetween } from './stream-window.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { type Checkpoint, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
 
@@ -23,10 +23,7 @@ export type ReplicaParts = {
 
 /** How long a look-up waits for an event that is known to stand in the journal. */
 const CATCH_UP_MS = 1_500;
-const PREFETCH = 500;
-/** A request for messages is made anew after this, and a silent consumer looked for after two of the broker's beats. */
-const PULL_EXPIRES_MS = 5_000;
-const BEAT_MS = 1_000;
+const LOOK_MS = 1_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 
@@ -44,6 +41,7 @@ export class Replica<Document extends object, Event extends Message = Message> {
   #asking: Promise<number> | undefined;
   /** Sequence of the last message that was read. */
   #position = 0;
+  #look = () => {};
   /** Whether everything was read that stood in the journal when following began. */
   #isCurrent = false;
   #problem: string | undefined = 'not started';
@@ -73,7 +71,7 @@ export class Replica<Document extends object, Event extends Message = Message> {
     this.#running = this.#keepFollowing(stop.signal);
   }
 
-  /** Lets go of its consumer. */
+  /** Follows no longer. */
   async stop(): Promise<void> {
     this.#stop?.abort();
     await this.#running;
@@ -112,17 +110,21 @@ export class Replica<Document extends object, Event extends Message = Message> {
 
   /** Where the aggregate's last event stands. Who asks in the same turn of the event loop shares the answer. */
   #lastSequence(): Promise<number> {
-    const { service } = this.#journal.declaration;
     this.#asking ??= new Promise((resolve) => setImmediate(resolve)).then(async () => {
       this.#asking = undefined;
-      const last = await this.#journal.lastOnLeader(`${service}.event.*.${this.#aggregate}.*`);
+      const last = await this.#journal.lastOnLeader(this.#subjects);
       return last?.sequence ?? 0;
     });
     return this.#asking;
   }
 
+  get #subjects(): string {
+    return `${this.#journal.declaration.service}.event.*.${this.#aggregate}.*`;
+  }
+
   async #until(isSo: () => boolean): Promise<void> {
     const signal = AbortSignal.timeout(CATCH_UP_MS);
+    if (!isSo()) this.#look();
     while (!signal.aborted) {
       if (isSo()) return;
       await new Promise<void>((resolve) => {
@@ -178,56 +180,57 @@ export class Replica<Document extends object, Event extends Message = Message> {
     }
   }
 
-  /** Follows with a consumer of its own, which keeps the journal's order, until it is stopped or something fails. */
+  /**
+   * Reads what the journal has, and again whenever it says that it has stored something, until it is stopped or something
+   * fails. What is said live may get lost, so it is looked for now and then as well.
+   */
   async #follow(signal: AbortSignal): Promise<void> {
-    const { broker } = this.#parts;
-    const consumer = await answered(broker, () =>
-      broker.js.consumers.get(this.#journal.stream, {
-        filter_subjects: [`${this.#journal.declaration.service}.event.*.${this.#aggregate}.*`],
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: this.#position + 1,
-      }),
-    );
-    // Asked before the first pull: what is pending is all that there is.
-    const { num_pending } = await answered(broker, () => consumer.info());
+    const { connection } = this.#parts.broker;
+    const subscription = connection.subscribe(`live.${this.#subjects}`, { callback: () => this.#look() });
     this.#problem = 'catching up';
-    this.#caughtUp(num_pending === 0);
-    const messages = await consumer.consume({
-      max_messages: PREFETCH,
-      expires: PULL_EXPIRES_MS,
-      idle_heartbeat: BEAT_MS,
-      abort_on_missing_resource: true,
-    });
-    const close = () => void messages.close();
-    signal.addEventListener('abort', close, { once: true });
-    if (signal.aborted) close();
     try {
-      for await (const message of messages) {
-        await this.#apply(storedFromConsumer(message));
-        this.#position = message.seq;
-        this.#caughtUp(message.info.pending === 0);
-        for (const wake of this.#waiters) wake();
+      while (!signal.aborted) {
+        const looked = this.#nextLook(signal);
+        await this.#read(signal);
+        if (!signal.aborted) this.#caughtUp();
+        await looked;
       }
     } finally {
-      signal.removeEventListener('abort', close);
-      await messages.close();
-      await this.#release(consumer);
+      if (!subscription.isClosed()) subscription.unsubscribe();
     }
-    if (!signal.aborted) throw new Error('its consumer was closed');
   }
 
-  /** From the moment that nothing is pending on, it stays current: what comes then, comes as it happens. */
-  #caughtUp(isCurrent: boolean): void {
-    if (!isCurrent) return;
+  /** Everything from its position on, up to what its leader has now. */
+  async #read(signal: AbortSignal): Promise<void> {
+    const { stream } = this.#journal;
+    const last = (await this.#journal.lastOnLeader(this.#subjects))?.sequence ?? 0;
+    const range = { from: this.#position + 1, to: last, subject: this.#subjects };
+    for await (const message of messagesBetween(this.#parts.broker, stream, range)) {
+      if (signal.aborted) return;
+      await this.#apply(message);
+      this.#position = message.sequence;
+      for (const wake of this.#waiters) wake();
+    }
+    this.#position = Math.max(this.#position, last);
+  }
+
+  /** Until somebody wants it to look, or it is time to. */
+  #nextLook(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => resolve();
+    const timer = setTimeout(look, LOOK_MS);
+    signal.addEventListener('abort', look, { once: true });
+    this.#look = look;
+    return promise.finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', look);
+    });
+  }
+
+  #caughtUp(): void {
     this.#isCurrent = true;
     this.#problem = undefined;
     for (const wake of this.#waiters) wake();
-  }
-
-  /** The broker forgets a consumer by itself too, but only minutes after. */
-  async #release(consumer: Consumer): Promise<void> {
-    if (!this.#parts.broker.connected()) return;
-    await consumer.delete().catch(() => {});
   }
 
   async #apply(message: StoredMessage): Promise<void> {
