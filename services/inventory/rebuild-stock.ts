@@ -4,16 +4,16 @@
  *
  * NATS_URL=... MONGODB_URI=... npx node services/inventory/rebuild-stock.ts --yes
  */
-import { DeliverPolicy } from '@nats-io/jetstream';
 import type { AnyBulkWriteOperation } from 'mongodb';
 import type { StockCommitted, StockReleased, StockReserved } from '#gen/causeway/inventory/v1/events_pb.js';
 import { PermanentError } from '#kit/errors.ts';
 import { EventTypes, type RecordedEvent, readEvent, type StoredMessage } from '#kit/event.ts';
-import { Journal, storedFromConsumer } from '#kit/journal.ts';
+import { Journal } from '#kit/journal.ts';
 import { masterKey, platformSettings } from '#kit/platform-settings.ts';
 import { runProcess, StartError } from '#kit/process.ts';
 import { openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
 import { readSettings } from '#kit/settings.ts';
+import { messagesBetween } from '#kit/stream-window.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import { inventoryJournal, itemAggregate } from './adapters/item-aggregate.ts';
 import { reservationAggregate } from './adapters/reservation-aggregate.ts';
@@ -62,21 +62,14 @@ export async function rebuildStock({
 
 /** All events of items and reservations, first to last. */
 async function* eventsOf(broker: ServiceParts['broker']): AsyncGenerator<RecordedEvent> {
-  const subjects = [itemAggregate, reservationAggregate].map(({ name }) => `inventory.event.*.${name}.*`);
-  const consumer = await broker.js.consumers.get(inventoryJournal.stream, {
-    filter_subjects: subjects,
-    deliver_policy: DeliverPolicy.All,
-  });
-  let { num_pending: left } = await consumer.info();
-  if (left === 0) return;
-  const messages = await consumer.consume();
-  for await (const message of messages) {
-    const event = await eventIn(storedFromConsumer(message));
+  const { stream } = inventoryJournal;
+  const aggregates: readonly string[] = [itemAggregate.name, reservationAggregate.name];
+  const { state } = await broker.manager.streams.info(stream);
+  for await (const message of messagesBetween(broker, stream, { from: 1, to: state.last_seq })) {
+    if (!aggregates.includes(message.subject.split('.')[3] ?? '')) continue;
+    const event = await eventIn(message);
     if (event !== undefined) yield event;
-    left--;
-    if (left === 0) break;
   }
-  await messages.close();
 }
 
 /** What is no event moved nothing when it came: it was parked. */
