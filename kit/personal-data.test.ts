@@ -9,6 +9,8 @@ import {
   FileDescriptorSetSchema,
 } from '@bufbuild/protobuf/wkt';
 import { DiscardPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { headers } from '@nats-io/transport-node';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { personal, sealed as sealedOption } from '#gen/causeway/events/v1/options_pb.js';
 import { AccountOpenedSchema, AccountStateSchema, MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
@@ -259,8 +261,8 @@ describe('the keys of customers', () => {
     { max_age: 3_600_000_000_000 },
     { max_msgs: 1_000 },
     { storage: StorageType.Memory },
-    { discard: DiscardPolicy.Old },
-    { deny_purge: true, allow_rollup_hdrs: false },
+    { discard: DiscardPolicy.Old, discard_new_per_subject: false },
+    { deny_purge: true },
     { allow_direct: true },
   ] satisfies Partial<StreamConfig>[])(
     'are not kept in a bucket that differs in %o: the start names it',
@@ -352,6 +354,44 @@ describe('the keys of customers', () => {
     await personalData.find('bm9ib2R5.1');
     await expect.poll(() => asked).toEqual([expect.stringContaining('bm9ib2R5.1')]);
     subscription.unsubscribe();
+  });
+
+  test('that were destroyed are forgotten at once by processes that hear of it', async () => {
+    const other = await PersonalData.open(broker, masterKey);
+    const { id } = await other.keyOf('heard of');
+    await personalData.destroy('heard of');
+    await expect.poll(() => other.find(id)).toBeUndefined();
+    expect((await other.keyOf('heard of')).id).not.toBe(id);
+  });
+
+  test('are neither written over nor destroyed by who may only make them', async () => {
+    const { id } = await personalData.keyOf('kept');
+    const subject = `$KV.${PERSONAL_DATA_BUCKET}.${id}`;
+    const rollUp = headers();
+    rollUp.set('KV-Operation', 'PURGE');
+    rollUp.set('Nats-Rollup', 'sub');
+    await expect(broker.js.publish(subject, '', { headers: rollUp })).rejects.toThrow('rollup not permitted');
+    await expect(broker.js.publish(subject, 'another key')).rejects.toThrow('maximum messages per subject');
+    expect(await (await PersonalData.open(broker, masterKey)).find(id)).toBeInstanceOf(DataKey);
+  });
+
+  test('of a bucket that an older program made go on, and those that it destroyed stay destroyed', async () => {
+    const nats = await ownNats();
+    const broker = await connectBroker({ url: nats.url, name: 'keys' });
+    onTestFinished(() => broker.close());
+    const bucket = await new Kvm(broker.js).create(PERSONAL_DATA_BUCKET, { history: 1, allow_direct: false });
+    const wrapped = (id: string) => new DataKey('master', masterKey).encrypt(Buffer.alloc(32, 3), id);
+    await bucket.put('b2xk.1', wrapped('b2xk.1'));
+    await bucket.purge('b2xk.1');
+    await bucket.put('b2xk.2', wrapped('b2xk.2'));
+
+    const personalData = await PersonalData.open(broker, masterKey);
+
+    expect(await personalData.find('b2xk.1')).toBeUndefined();
+    expect((await personalData.keyOf('old')).id).toBe('b2xk.2');
+    expect(await personalData.destroy('old')).toEqual({ destroyed: 1, destroyedBefore: 1 });
+    expect(await personalData.find('b2xk.2')).toBeUndefined();
+    expect((await personalData.keyOf('old')).id).toBe('b2xk.3');
   });
 
   test('that were destroyed and never made again are not made again under their old id', async () => {

@@ -15,15 +15,29 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from '@nats-io/jetstream';
-import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  PubHeaders,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
 import { LRUCache } from 'lru-cache';
 import { personal as personalOption, sealed as sealedOption } from '#gen/causeway/events/v1/options_pb.js';
 import { answered, type Broker } from './broker.ts';
 import { decoded } from './decoded.ts';
 import { PermanentError, UnavailableError } from './errors.ts';
 import { untilAnswered } from './outages.ts';
-import { ensureStream, isStreamFull, requireRoom, type StreamDeclaration, StreamFullError } from './streams.ts';
+import {
+  ensureStream,
+  findStream,
+  isStreamFull,
+  requireRoom,
+  type StreamDeclaration,
+  StreamFullError,
+} from './streams.ts';
 
 /**
  * Personal data in an immutable log. Every customer has a key of its own; the fields that the contract marks as
@@ -38,10 +52,17 @@ const KEY_BYTES = 32;
 /** Keys held in memory, 32 bytes each. */
 const CACHED_KEYS = 20_000;
 /**
- * How long a process may go on with a key that another one has destroyed. Nobody tells it, so it has to ask again: a
- * process that never did would open the customer's data for as long as it lives.
+ * How long a process may go on with a key that another one has destroyed where it was not told: a process that never
+ * asked again would open the customer's data for as long as it lives.
  */
 const KEY_CACHE_MS = 60_000;
+/** Where it is told which keys are destroyed, so that every process forgets them at once. */
+export const KEYS_DESTROYED_SUBJECT = 'personal-data.destroyed';
+/** A key's subject with this token after it: the key is destroyed. Whoever may write it, and delete, can destroy keys. */
+const DESTROYED = 'destroyed';
+/** The server's error codes (nats-server, errors.json). */
+const DELETE_DENIED = 10_057;
+const MESSAGE_NOT_FOUND = 10_043;
 /** Name of a key: its owner, base64url, and the generation. */
 const KEY_ID = /^[A-Za-z0-9_-]+\.[1-9]\d*$/;
 /** What the master key wraps to be known again by. No owner's key can have this name. */
@@ -50,7 +71,10 @@ const MASTER_KEY_CHECK = '=master-key-check';
 export const PERSONAL_DATA_BUCKET = 'personal-data-keys';
 const BUCKET_STREAM = `KV_${PERSONAL_DATA_BUCKET}`;
 
-/** The bucket as it is made below. With an age limit, or fewer messages than keys, customers would be erased unasked. */
+/**
+ * The bucket. With an age limit, or fewer messages than keys, customers would be erased unasked. A key's subject takes one
+ * message and no roll-up: who may make keys can neither write over one nor destroy it.
+ */
 export function customerKeysStream(replicas: number): StreamDeclaration {
   return {
     name: BUCKET_STREAM,
@@ -61,9 +85,9 @@ export function customerKeysStream(replicas: number): StreamDeclaration {
     max_msgs_per_subject: 1,
     num_replicas: replicas,
     allow_direct: false,
-    // A key is destroyed with a roll-up of its subject.
+    discard_new_per_subject: true,
+    allow_rollup_hdrs: false,
     deny_purge: false,
-    allow_rollup_hdrs: true,
   };
 }
 
@@ -126,16 +150,23 @@ export class MasterKeyError extends UnavailableError {
   override name = 'MasterKeyError';
 }
 
+/** What stands under a key's id. Undefined: it was never made, or is marked as destroyed. */
+type Entry = { wrapped: Uint8Array; sequence: number } | 'destroyed' | undefined;
+
+function isKey(entry: Entry): entry is Exclude<Entry, 'destroyed' | undefined> {
+  return entry !== undefined && entry !== 'destroyed';
+}
+
 /** Customers' keys, by owner. */
 export class PersonalData {
   readonly #broker: Broker;
-  readonly #bucket: KV;
   readonly #masterKey: DataKey;
   readonly #cache = new LRUCache<string, DataKey>({ max: CACHED_KEYS, ttl: KEY_CACHE_MS });
+  /** Rises when keys are forgotten: what was asked for before may be one of them. */
+  #forgotten = 0;
 
-  private constructor(broker: Broker, bucket: KV, masterKey: Buffer) {
+  private constructor(broker: Broker, masterKey: Buffer) {
     this.#broker = broker;
-    this.#bucket = bucket;
     this.#masterKey = new DataKey('master', masterKey);
   }
 
@@ -149,11 +180,10 @@ export class PersonalData {
   static async open(broker: Broker, masterKey: Buffer): Promise<PersonalData> {
     if (masterKey.length !== KEY_BYTES)
       throw new RangeError(`the master key has ${KEY_BYTES} bytes, not ${masterKey.length}`);
-    const bucket = await untilAnswered(() =>
-      new Kvm(broker.js).create(PERSONAL_DATA_BUCKET, { history: 1, replicas: broker.replicas, allow_direct: false }),
-    );
+    await untilAnswered(() => protectFromRollUps(broker));
     await untilAnswered(() => ensureStream(broker.manager, customerKeysStream(broker.replicas)));
-    const personalData = new PersonalData(broker, bucket, masterKey);
+    const personalData = new PersonalData(broker, masterKey);
+    personalData.#listen();
     await personalData.#checkMasterKey();
     return personalData;
   }
@@ -168,11 +198,13 @@ export class PersonalData {
       const id = `${name}.${generation}`;
       const cached = this.#cache.get(id);
       if (cached !== undefined) return cached;
+      const epoch = this.#forgotten;
       const entry = await this.#entry(id);
-      if (entry?.operation === 'PUT') return this.#remember(id, this.#unwrap(id, entry.value));
+      if (isKey(entry)) return this.#remember(id, this.#unwrap(id, entry.wrapped), epoch);
+      const made = entry === 'destroyed' ? entry : await this.#make(id);
+      if (made instanceof Buffer) return this.#remember(id, made, epoch);
       // Where another process was first, its key is the one that is found in the next turn.
-      if (entry === null) await this.#make(id);
-      else generation++;
+      if (made === 'destroyed') generation++;
     }
   }
 
@@ -186,29 +218,46 @@ export class PersonalData {
 
   async #fetch(id: string): Promise<DataKey | undefined> {
     if (!KEY_ID.test(id)) throw new PermanentError(`${JSON.stringify(id)} is not the id of a key`);
+    const epoch = this.#forgotten;
     const entry = await this.#entry(id);
-    if (entry?.operation !== 'PUT') return undefined;
-    return this.#remember(id, this.#unwrap(id, entry.value));
+    return isKey(entry) ? this.#remember(id, this.#unwrap(id, entry.wrapped), epoch) : undefined;
+  }
+
+  /** Ids of the keys that the owner has, and had. None of either: nothing was ever stored of the owner. */
+  async keysOf(owner: string): Promise<{ live: string[]; destroyed: string[] }> {
+    const name = nameOf(owner);
+    const keys = { live: [] as string[], destroyed: [] as string[] };
+    for (let generation = 1; ; generation++) {
+      const id = `${name}.${generation}`;
+      const entry = await this.#entry(id);
+      if (isKey(entry)) keys.live.push(id);
+      else if (entry === 'destroyed' || (await this.#isMarked(id))) keys.destroyed.push(id);
+      else return keys;
+    }
   }
 
   /**
    * Destroys every key of the owner: what they sealed can never be opened again, here or in any copy of the log.
-   * Another process that has the key in memory forgets it within a minute. Returns how many keys there were.
+   * Another process that has a key in memory is told to forget it, and does so within a minute if it does not hear.
+   * Returns how many keys there were.
    */
   async destroy(owner: string): Promise<{ destroyed: number; destroyedBefore: number }> {
-    const name = nameOf(owner);
-    let destroyed = 0;
-    for (let generation = 1; ; generation++) {
-      const id = `${name}.${generation}`;
+    const { live, destroyed } = await this.keysOf(owner);
+    await this.destroyKeys(live);
+    return { destroyed: live.length, destroyedBefore: destroyed.length };
+  }
+
+  /** Destroys these keys. May be done again. @throws PermanentError for what is no key's id; UnavailableError. */
+  async destroyKeys(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      if (!KEY_ID.test(id)) throw new PermanentError(`${JSON.stringify(id)} is not the id of a key`);
+      // First, and for ever: it tells a key that was destroyed from one that was never made.
+      await this.#mark(id);
       const entry = await this.#entry(id);
-      if (entry === null) return { destroyed, destroyedBefore: generation - 1 - destroyed };
-      // The mark stays for ever: it tells a key that was destroyed from one that was never made.
-      if (entry.operation === 'PUT') {
-        await answered(this.#broker, () => this.#bucket.purge(id));
-        destroyed++;
-      }
-      this.#cache.delete(id);
+      if (isKey(entry)) await this.#remove(id, entry.sequence);
+      this.#forget([id]);
     }
+    if (ids.length > 0) this.#broker.connection.publish(KEYS_DESTROYED_SUBJECT, JSON.stringify(ids));
   }
 
   /** Whether keys can be made. @throws StreamFullError; UnavailableError where the broker does not answer. */
@@ -216,31 +265,89 @@ export class PersonalData {
     return requireRoom(this.#broker, BUCKET_STREAM);
   }
 
-  #entry(id: string): Promise<KvEntry | null> {
-    return answered(this.#broker, () => this.#bucket.get(id));
+  /** What is missed while the connection is away is made up for by forgetting all. */
+  #listen(): void {
+    this.#broker.connection.subscribe(KEYS_DESTROYED_SUBJECT, {
+      callback: (error, message) => {
+        if (error === null || error === undefined) this.#forget(idsIn(message.data));
+      },
+    });
+    this.#broker.onReconnect(() => this.#forget([...this.#cache.keys()]));
+  }
+
+  #forget(ids: readonly string[]): void {
+    this.#forgotten++;
+    for (const id of ids) this.#cache.delete(id);
+  }
+
+  async #entry(id: string): Promise<Entry> {
+    const message = await this.#last(subjectFor(id));
+    if (message === null) return undefined;
+    // As keys were destroyed before there were marks.
+    return message.data.length === 0 ? 'destroyed' : { wrapped: message.data, sequence: message.seq };
+  }
+
+  async #isMarked(id: string): Promise<boolean> {
+    return (await this.#last(markOf(id))) !== null;
+  }
+
+  #last(subject: string) {
+    return answered(this.#broker, () =>
+      this.#broker.manager.streams.getMessage(BUCKET_STREAM, { last_by_subj: subject }),
+    );
   }
 
   /** Makes a key, unless there is or was one of this id. */
-  async #make(id: string): Promise<void> {
-    const wrapped = this.#masterKey.encrypt(randomBytes(KEY_BYTES), id);
+  async #make(id: string): Promise<Buffer | 'taken' | 'destroyed'> {
+    const secret = randomBytes(KEY_BYTES);
+    const unlessDestroyed = headers();
+    unlessDestroyed.set(PubHeaders.ExpectedLastSubjectSequenceHdr, '0');
+    unlessDestroyed.set(PubHeaders.ExpectedLastSubjectSequenceSubjectHdr, markOf(id));
+    const wrapped = this.#masterKey.encrypt(secret, id);
     try {
-      // Not create(), which would also put a new key where one was destroyed.
-      await answered(this.#broker, () => this.#bucket.put(id, wrapped, { previousSeq: 0 }));
+      await answered(this.#broker, () =>
+        this.#broker.js.publish(subjectFor(id), wrapped, { headers: unlessDestroyed }),
+      );
+      return secret;
     } catch (error) {
-      if (isStreamFull(error)) throw new StreamFullError(`stream ${BUCKET_STREAM} is full`, { cause: error });
-      if (!isTaken(error)) throw error;
+      if (isMarkThere(error)) return 'destroyed';
+      // The server says the same of a subject that has its message.
+      if (!isStreamFull(error)) throw error;
+      if ((await this.#last(subjectFor(id))) !== null) return 'taken';
+      throw new StreamFullError(`stream ${BUCKET_STREAM} is full`, { cause: error });
+    }
+  }
+
+  async #mark(id: string): Promise<void> {
+    try {
+      await answered(this.#broker, () => this.#broker.js.publish(markOf(id), new Date().toISOString()));
+    } catch (error) {
+      if (!isStreamFull(error) || !(await this.#isMarked(id))) throw error;
+    }
+  }
+
+  /** Writes over the key on the broker's disk, which a purge does not. */
+  async #remove(id: string, sequence: number): Promise<void> {
+    const { streams } = this.#broker.manager;
+    try {
+      await answered(this.#broker, () => streams.deleteMessage(BUCKET_STREAM, sequence, true));
+    } catch (error) {
+      const code = error instanceof JetStreamApiError ? error.code : 0;
+      if (code === MESSAGE_NOT_FOUND) return;
+      // A bucket that was made by an older program: what is denied once, is denied for ever.
+      if (code !== DELETE_DENIED) throw error;
+      await answered(this.#broker, () => streams.purge(BUCKET_STREAM, { filter: subjectFor(id) }));
     }
   }
 
   async #checkMasterKey(): Promise<void> {
     const entry = await this.#entry(MASTER_KEY_CHECK);
-    if (entry !== null) {
-      this.#unwrap(MASTER_KEY_CHECK, entry.value);
+    if (isKey(entry)) {
+      this.#unwrap(MASTER_KEY_CHECK, entry.wrapped);
       return;
     }
-    await this.#make(MASTER_KEY_CHECK);
     // Another process may have been first, with another master key.
-    await this.#checkMasterKey();
+    if (!((await this.#make(MASTER_KEY_CHECK)) instanceof Buffer)) await this.#checkMasterKey();
   }
 
   #unwrap(id: string, wrapped: Uint8Array): Buffer {
@@ -251,10 +358,35 @@ export class PersonalData {
     }
   }
 
-  #remember(id: string, secret: Buffer): DataKey {
+  #remember(id: string, secret: Buffer, epoch: number): DataKey {
     const key = new DataKey(id, secret);
-    this.#cache.set(id, key);
+    if (epoch === this.#forgotten) this.#cache.set(id, key);
     return key;
+  }
+}
+
+/** A bucket of an older program let keys be destroyed by whoever may make them. */
+async function protectFromRollUps({ manager }: Broker): Promise<void> {
+  const found = await findStream(manager, BUCKET_STREAM);
+  if (found?.config.allow_rollup_hdrs !== true) return;
+  await manager.streams.update(BUCKET_STREAM, { allow_rollup_hdrs: false, discard_new_per_subject: true });
+}
+
+function subjectFor(id: string): string {
+  return `$KV.${PERSONAL_DATA_BUCKET}.${id}`;
+}
+
+function markOf(id: string): string {
+  return `${subjectFor(id)}.${DESTROYED}`;
+}
+
+/** Anybody may send anything to a subject. */
+function idsIn(data: Uint8Array): string[] {
+  try {
+    const ids = JSON.parse(Buffer.from(data).toString());
+    return Array.isArray(ids) ? ids.map(String) : [];
+  } catch {
+    return [];
   }
 }
 
@@ -263,7 +395,7 @@ function nameOf(owner: string): string {
   return Buffer.from(owner, 'utf8').toString('base64url');
 }
 
-function isTaken(error: unknown): boolean {
+function isMarkThere(error: unknown): boolean {
   return (
     error instanceof JetStreamApiError &&
     (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
