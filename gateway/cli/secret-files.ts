@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { createUser, fromSeed } from '@nats-io/nkeys';
 import { nkeyVariable } from '#kit/permissions/users.ts';
 import { StartError } from '#kit/process.ts';
+import { secretKustomization } from './secret-kustomization.ts';
 
 export type SecretFilesOptions = {
   /** Services of the platform. */
@@ -44,6 +45,7 @@ export async function writeSecretFiles(
     await files.add(`${service}/mongodb-uri`, () => `mongodb://${user}${DATABASE}${options}`);
   }
   await files.replace(PUBLIC_KEYS, `${lines.join('\n')}\n`);
+  await files.replace('kustomization.yaml', secretKustomization(services, mongodbUsers));
   return files.written;
 }
 

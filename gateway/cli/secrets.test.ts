@@ -89,6 +89,7 @@ describe('secrets', () => {
     expect(written.toSorted()).toEqual([
       'gift-cards/mongodb-uri',
       'gift-cards/nats.nk',
+      'kustomization.yaml',
       'mongodb/gift-cards-password',
       'nats/nkeys.env',
     ]);

@@ -6,7 +6,7 @@ type Options = { mongodbUsers: boolean };
 const WHAT_IT_WRITES = `One directory for each service, with its user at the broker (nats.nk, a seed) and its address of the database
 (mongodb-uri, with a user of its own); keys/ with the master key of personal data and the secret of tokens; nats/nkeys.env with
 the public keys that the broker's configuration asks for, nats/cluster.env with what several brokers know each other by; operator/ with the user of this tool at the broker (NATS_CREDS);
-mongodb/ with the passwords that the database is set up with.
+mongodb/ with the passwords that the database is set up with; and kustomization.yaml, with which kubectl makes Secrets of them.
 
 Files are readable by their owner only, and none that is there is written over: run it again after a new service was added. The
 public keys are made from the seeds each time. Keep a copy of keys/personal-data-key where no other copy of the data is: without

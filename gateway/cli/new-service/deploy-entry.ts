@@ -14,9 +14,15 @@ metadata:
   name: ${service}
   labels:
     app.kubernetes.io/name: ${service}
+    app.kubernetes.io/component: service
     app.kubernetes.io/part-of: causeway
 spec:
-  replicas: 1
+  # How many there are is decided by whoever scales it: one, as long as nobody does.
+  revisionHistoryLimit: 3
+  strategy:
+    rollingUpdate:
+      maxSurge: 1
+      maxUnavailable: 0
   selector:
     matchLabels:
       app.kubernetes.io/name: ${service}
@@ -25,8 +31,10 @@ spec:
     metadata:
       labels:
         app.kubernetes.io/name: ${service}
+        app.kubernetes.io/component: service
         app.kubernetes.io/part-of: causeway
     spec:
+      serviceAccountName: ${service}
       automountServiceAccountToken: false
       # Kubernetes would add settings of its own, named after each service.
       enableServiceLinks: false
@@ -36,20 +44,33 @@ spec:
         runAsNonRoot: true
         runAsUser: 1000
         runAsGroup: 1000
+        fsGroup: 1000
         seccompProfile:
           type: RuntimeDefault
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              app.kubernetes.io/name: ${service}
+              app.kubernetes.io/part-of: causeway
+        - maxSkew: 1
+          topologyKey: topology.kubernetes.io/zone
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              app.kubernetes.io/name: ${service}
+              app.kubernetes.io/part-of: causeway
       containers:
         - name: service
           image: causeway
           command: [node, services/${service}/main.ts]
-          env:
-            - name: SERVICE_HOST
-              value: 0.0.0.0
           envFrom:
             - configMapRef:
                 name: causeway
-            - secretRef:
-                name: causeway
+            - configMapRef:
+                name: causeway-services
           ports:
             - name: grpc
               containerPort: ${PORTS.grpc}
@@ -60,7 +81,7 @@ spec:
               path: /healthz
               port: http
             periodSeconds: 1
-            failureThreshold: 60
+            failureThreshold: 120
           livenessProbe:
             httpGet:
               path: /healthz
@@ -89,6 +110,29 @@ spec:
             readOnlyRootFilesystem: true
             capabilities:
               drop: [ALL]
+          volumeMounts:
+            - name: secrets
+              mountPath: /var/run/causeway/secrets
+              readOnly: true
+      volumes:
+        - name: secrets
+          projected:
+            defaultMode: 0440
+            sources:
+              - secret:
+                  name: causeway-${service}
+              - secret:
+                  name: causeway-keys
+                  items:
+                    - key: personal-data-key
+                      path: personal-data-key
+              # Where tokens are checked with public keys, there is none.
+              - secret:
+                  name: causeway-keys
+                  optional: true
+                  items:
+                    - key: auth-secret
+                      path: auth-secret
 ---
 apiVersion: v1
 kind: Service
@@ -96,8 +140,11 @@ metadata:
   name: ${service}
   labels:
     app.kubernetes.io/name: ${service}
+    app.kubernetes.io/component: service
     app.kubernetes.io/part-of: causeway
 spec:
+  # Its callers know each of its pods, and share their calls out themselves.
+  clusterIP: None
   selector:
     app.kubernetes.io/name: ${service}
     app.kubernetes.io/part-of: causeway
@@ -106,14 +153,49 @@ spec:
       port: ${PORTS.grpc}
       targetPort: grpc
       appProtocol: kubernetes.io/h2c
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: ${service}
+  labels:
+    app.kubernetes.io/name: ${service}
+    app.kubernetes.io/component: service
+    app.kubernetes.io/part-of: causeway
+spec:
+  maxUnavailable: 1
+  # One that can't do its work does no harm by going.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: ${service}
+      app.kubernetes.io/part-of: causeway
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: ${service}
+  labels:
+    app.kubernetes.io/name: ${service}
+    app.kubernetes.io/component: service
+    app.kubernetes.io/part-of: causeway
+automountServiceAccountToken: false
 `;
 }
 
 /** The list of all of them, by name. */
 export function kustomization(services: readonly string[]): string {
-  const entries = services.toSorted().map((service) => `  - services/${service}.yaml\n`);
+  const entries = services.toSorted().map((service) => `  - ${service}.yaml\n`);
   return `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
 ${entries.join('')}`;
+}
+
+/** Where the gateway finds each of them: a file of settings. */
+export function addresses(services: readonly string[]): string {
+  return services
+    .toSorted()
+    .map((service) => `${service.toUpperCase().replaceAll('-', '_')}_URL=http://${service}:${PORTS.grpc}\n`)
+    .join('');
 }

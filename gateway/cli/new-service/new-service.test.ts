@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { compositions } from '../../platform.ts';
 import { runCauseway } from '../testing/run.ts';
-import { deployEntry, deployPath, kustomization } from './deploy-entry.ts';
+import { addresses, deployEntry, deployPath, kustomization } from './deploy-entry.ts';
 import { namesOf, renamed } from './names.ts';
-import { planOf } from './plan.ts';
+import { ADDRESSES, KUSTOMIZATION, planOf } from './plan.ts';
 import { withAdditions } from './wiring.ts';
 
 const root = new URL('../../../', import.meta.url).pathname;
@@ -118,7 +118,10 @@ describe('the deploy entries', () => {
   test('are those of all services, and all are listed', () => {
     const services = Object.keys(compositions);
 
-    expect(globSync('deploy/base/services/*', { cwd: root }).toSorted()).toEqual(services.map(deployPath).toSorted());
-    expect(read('deploy/base/kustomization.yaml')).toBe(kustomization(services));
+    expect(globSync('deploy/base/services/*', { cwd: root }).toSorted()).toEqual(
+      [...services.map(deployPath), KUSTOMIZATION, ADDRESSES].toSorted(),
+    );
+    expect(read(KUSTOMIZATION)).toBe(kustomization(services));
+    expect(read(ADDRESSES)).toBe(addresses(services));
   });
 });

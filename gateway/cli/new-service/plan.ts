@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deployEntry, deployPath, kustomization } from './deploy-entry.ts';
+import { addresses, deployEntry, deployPath, kustomization } from './deploy-entry.ts';
 import { NameError, type NewService, renamed, templateNames } from './names.ts';
 import { type Addition, wiring, withAdditions } from './wiring.ts';
 
@@ -21,7 +21,10 @@ const TEMPLATE = 'gateway/cli/new-service/template';
 const TEMPLATE_CONTRACT = `causeway/${templateNames.service.snake}`;
 const TEMPLATE_CONTRACTS = 'kit/testing/proto';
 const TEMPLATE_NAMESPACE = 'b1a9c000-0000-4000-8000-00000000b1a9';
-const KUSTOMIZATION = 'deploy/base/kustomization.yaml';
+/** Lists the deploy entries. */
+export const KUSTOMIZATION = 'deploy/base/services/kustomization.yaml';
+/** Says where each of the services is. */
+export const ADDRESSES = 'deploy/base/services/addresses.env';
 
 /**
  * All that a new service is, before anything of it is written.
@@ -55,6 +58,7 @@ export function planOf(root: string, names: NewService): Plan {
   );
   const all = globSync('services/*/main.ts', { cwd: root }).map((path) => path.split('/')[1] ?? '');
   changed.set(KUSTOMIZATION, kustomization([...all, names.service.kebab]));
+  changed.set(ADDRESSES, addresses([...all, names.service.kebab]));
   return { written, changed, additions, examples: JSON.parse(of(read(`${TEMPLATE}/golden.json`))) };
 }
 
