@@ -479,6 +479,9 @@ export function sealed<Desc extends DescMessage>(
 /** Where keys are found by their ids: at once, or after a while. */
 export type Keys = { find(id: string): DataKey | undefined | Promise<DataKey | undefined> };
 
+/** For who has no business with personal data: to such a reader, every key is destroyed. */
+export const noKeys: Keys = { find: () => undefined };
+
 /**
  * Decodes a message and opens what is sealed in it. After its key was destroyed, the personal fields are empty.
  * @throws PermanentError for bytes that are no such message, or were sealed with another key or for another place.

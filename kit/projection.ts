@@ -1,5 +1,7 @@
+import type { Db } from 'mongodb';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import { queried } from './database.ts';
+import type { DestroyedKeys } from './erased-keys.ts';
 import { invalid, UnavailableError } from './errors.ts';
 import type { Health } from './lifecycle.ts';
 import { allPartitions } from './partitions.ts';
@@ -7,6 +9,7 @@ import { type ConsumerDescription, describedConsumer } from './service-descripti
 import { collectionOf, type View } from './view.ts';
 import type { ViewBuild } from './view-build.ts';
 import { ViewBuilds, type ViewBuildsParts, type ViewTimes } from './view-builds.ts';
+import { eraseFromView } from './view-erasure.ts';
 import { streamsOf } from './view-heads.ts';
 import { readerBy, type ViewReader } from './view-reader.ts';
 import { LEASE_MS, type ViewRegister } from './view-register.ts';
@@ -37,10 +40,12 @@ export class Projection<Document extends object> {
   readonly #builds: ViewBuilds<Document>;
   readonly #switch: ViewSwitch<Document>;
   readonly #streams: Set<string>;
+  readonly #db: Db;
 
   constructor(view: View<Document>, parts: ProjectionParts, times: Partial<ViewTimes> = {}) {
     this.name = `${parts.service}-${collectionOf(view)}`;
     this.view = view;
+    this.#db = parts.db;
     this.#streams = new Set(streamsOf(view));
     const { leaseMs, watchMs } = defaults;
     const all = { watchMs, leaseMs: parts.viewLeaseMs ?? leaseMs, ...times };
@@ -60,6 +65,16 @@ export class Projection<Document extends object> {
   /** Finishes the batches at work, then stops. */
   async stop(): Promise<void> {
     await this.own([]);
+  }
+
+  /** Whether its documents hold personal data in the clear. */
+  get holdsPersonalData(): boolean {
+    return this.view.erased !== undefined;
+  }
+
+  /** Removes what these keys sealed from all builds. May be done again. @throws UnavailableError */
+  async erase(keys: DestroyedKeys): Promise<void> {
+    if (this.holdsPersonalData) await eraseFromView(this.#db, this.view, keys);
   }
 
   describe(): ConsumerDescription {

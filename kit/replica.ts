@@ -9,7 +9,7 @@ import { Journal } from './journal.ts';
 import type { Health } from './lifecycle.ts';
 import { isOutage } from './outages.ts';
 import { subjectOf } from './partitions.ts';
-import type { Keys } from './personal-data.ts';
+import { type Keys, noKeys } from './personal-data.ts';
 import { messagesBetween } from './stream-window.ts';
 import type { Logger } from './telemetry/logging.ts';
 import { type Checkpoint, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
@@ -51,6 +51,7 @@ export class Replica<Document extends object, Event extends Message = Message> {
   constructor(view: View<Document, Event>, parts: ReplicaParts) {
     const [source, ...others] = view.sources;
     if (source === undefined || others.length > 0) throw new Error(`${view.name}: a replica follows one source`);
+    if (view.erased !== undefined) throw new Error(`${view.name}: a replica can't forget, and holds no personal data`);
     this.#view = view;
     this.#parts = parts;
     this.#aggregate = source.aggregate;
@@ -236,7 +237,7 @@ export class Replica<Document extends object, Event extends Message = Message> {
   async #apply(message: StoredMessage): Promise<void> {
     if (!this.#view.types.knows(message.headers.get(Header.type))) return;
     try {
-      const event = (await readEvent(message, this.#view.types, this.#parts.personalData)) as RecordedEvent<Event>;
+      const event = (await readEvent(message, this.#view.types, noKeys)) as RecordedEvent<Event>;
       const known = this.#documents.get(event.key);
       if (known !== undefined && known.sequence >= event.sequence) return;
       const document = this.#view.project(known?.document, event);

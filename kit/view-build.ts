@@ -4,6 +4,7 @@ import type { Collection, Db } from 'mongodb';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import { answered, type Broker } from './broker.ts';
 import { queried } from './database.ts';
+import { ErasedKeys } from './erased-keys.ts';
 import { CallError, invalid, UnavailableError } from './errors.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
 import { allPartitions, parseSubject } from './partitions.ts';
@@ -60,7 +61,7 @@ export class ViewBuild<Document extends object> {
     this.documents = db.collection<Stored<Document>>(collectionOf(view, entry.build));
     this.#view = view;
     this.#broker = broker;
-    this.#store = new ViewStore(view, this.documents, () => parts.requireLive());
+    this.#store = new ViewStore(view, this.documents, () => parts.requireLive(), new ErasedKeys(db));
     const writer = new ViewWriter(view, this.name, this.#store, parts, (lane) => this.#wake(lane));
     const partitionParts = { view, consumer: this.name, broker, logger, store: this.#store, writer, watchMs };
     this.#owned = new OwnedPartitions((partition) => new ViewPartition(partition, partitionParts));

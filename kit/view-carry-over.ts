@@ -1,5 +1,9 @@
+import type { Collection } from 'mongodb';
+import { ErasedKeys } from './erased-keys.ts';
 import { allPartitions } from './partitions.ts';
+import type { Stored } from './view.ts';
 import type { ViewBuilds } from './view-builds.ts';
+import { eraseFrom } from './view-erasure.ts';
 
 const WRITTEN_AT_A_TIME = 500;
 const DUPLICATE_KEY = 11_000;
@@ -30,6 +34,7 @@ export async function carryOver<Document extends object>(
     let page: object[] = [];
     const write = async () => {
       if (page.length > 0) await to.documents.insertMany(page as never, { ordered: false }).catch(unlessThere);
+      await eraseAgain(builds, to.documents, page as Stored<Document>[]);
       page = [];
     };
     for await (const document of from.find(isForgotten as object, { batchSize: WRITTEN_AT_A_TIME })) {
@@ -39,6 +44,18 @@ export async function carryOver<Document extends object>(
     }
     await write();
   }
+}
+
+/** A customer may have been erased between the reading of a document and its writing. */
+async function eraseAgain<Document extends object>(
+  { view, parts }: ViewBuilds<Document>,
+  documents: Collection<Stored<Document>>,
+  written: readonly Stored<Document>[],
+): Promise<void> {
+  if (view.erased === undefined) return;
+  const used = new Set(written.flatMap(({ keys }) => keys ?? []));
+  const keys = await new ErasedKeys(parts.db).among([...used]);
+  if (keys.length > 0) await eraseFrom(view, documents, { keys: { $in: keys } });
 }
 
 function unlessThere(error: unknown): void {

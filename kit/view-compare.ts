@@ -38,7 +38,7 @@ const LOOKS = 6;
 const LOOK_MS = 100;
 const TOLD_MS = 250;
 /** What the runner keeps in a document: it says how it came to be, not what it is. */
-const BOOKKEEPING = new Set(['applied', 'late', 'revision', 'generation', 'partition']);
+const BOOKKEEPING = new Set(['applied', 'late', 'revision', 'generation', 'partition', 'keys']);
 
 type Pair<Document extends object> = { active: Stored<Document> | undefined; other: Stored<Document> | undefined };
 

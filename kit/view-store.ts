@@ -1,7 +1,10 @@
 import { type AnyBulkWriteOperation, type Collection, MongoBulkWriteError } from 'mongodb';
+import type { ErasedKeys } from './erased-keys.ts';
 import type { RecordedEvent } from './event.ts';
+import { hasPersonalData } from './personal-data.ts';
 import { inDatabaseSpan } from './telemetry/tracing.ts';
 import { type Checkpoint, checkpointId, type Stored, type View } from './view.ts';
+import { eraseFrom } from './view-erasure.ts';
 
 const DUPLICATE_KEY = 11_000;
 /** A document that others keep changing, or that a unique index of the view refuses, is not tried for ever. */
@@ -47,15 +50,27 @@ export class ViewStore<Document extends object> {
   readonly #checkpoints: Collection<Checkpoint>;
   readonly #sources: number;
   readonly #requireLive: () => Promise<void>;
+  readonly #erasedKeys: ErasedKeys | undefined;
   #indexing: Promise<unknown> | undefined;
 
-  /** @param requireLive throws where the documents were discarded: nobody may bring them back to life. */
-  constructor(view: View<Document>, documents: Collection<Stored<Document>>, requireLive = async () => {}) {
+  /**
+   * @param requireLive throws where the documents were discarded: nobody may bring them back to life.
+   * @param erasedKeys of the same database; needed where the view holds personal data.
+   */
+  constructor(
+    view: View<Document>,
+    documents: Collection<Stored<Document>>,
+    requireLive = async () => {},
+    erasedKeys?: ErasedKeys,
+  ) {
+    if (view.erased !== undefined && erasedKeys === undefined)
+      throw new Error(`${view.name} needs to know erased keys`);
     this.#view = view;
     this.#documents = documents;
     this.#checkpoints = documents as unknown as Collection<Checkpoint>;
     this.#sources = view.sources.length;
     this.#requireLive = requireLive;
+    this.#erasedKeys = view.erased === undefined ? undefined : erasedKeys;
   }
 
   /**
@@ -85,7 +100,25 @@ export class ViewStore<Document extends object> {
       this.#check(partition, { owner, generation }, checkpoints.get(partition));
       await this.#documents.deleteMany({ partition, generation: { $lt: generation } } as object);
     }
+    await this.#erase(partitions);
     return checkpoints;
+  }
+
+  /**
+   * Removes what is personal of these events where their keys were destroyed: whoever erased may have come before they
+   * were written. To be called after that.
+   */
+  async eraseAgain(events: readonly RecordedEvent[]): Promise<void> {
+    const used = new Set(events.flatMap((event) => personalKeyOf(this.#view, event) ?? []));
+    const keys = (await this.#erasedKeys?.among([...used])) ?? [];
+    if (keys.length > 0) await eraseFrom(this.#view, this.#documents, { keys: { $in: keys } });
+  }
+
+  /** What whoever had the partitions before has written and had no time to look after. */
+  async #erase(partitions: readonly number[]): Promise<void> {
+    const keys = (await this.#erasedKeys?.recent()) ?? [];
+    if (keys.length === 0) return;
+    await eraseFrom(this.#view, this.#documents, { partition: { $in: [...partitions] }, keys: { $in: keys } });
   }
 
   /** The checkpoints that there are, by partition. */
@@ -166,7 +199,8 @@ export class ViewStore<Document extends object> {
 
   /** Partitions are taken at the same time: one look at the indexes is enough for all of them. */
   #ensureIndexes(): Promise<unknown> {
-    const indexes = [{ key: { partition: 1, generation: 1 } }, ...(this.#view.indexes ?? [])];
+    const ofKeys = this.#view.erased === undefined ? [] : [{ key: { keys: 1 }, sparse: true }];
+    const indexes = [{ key: { partition: 1, generation: 1 } }, ...ofKeys, ...(this.#view.indexes ?? [])];
     this.#indexing ??= this.#documents.createIndexes(indexes).finally(() => {
       this.#indexing = undefined;
     });
@@ -235,6 +269,7 @@ function fold<Document extends object>(
   const applied: Record<string, number> = { ...current?.applied };
   // What came late into a document of one key comes in its order all the same.
   const late = areLate && view.documentId !== undefined ? [...(current?.late ?? [])] : undefined;
+  const keys = new Set(current?.keys);
   const accepted: RecordedEvent[] = [];
   const refused: Refusal[] = [];
   let document: Document | undefined = current;
@@ -250,6 +285,8 @@ function fold<Document extends object>(
       document = view.project(document, event) ?? document;
       applied[event.stream] = Math.max(upTo, event.sequence);
       late?.push(placeOf(event));
+      const key = personalKeyOf(view, event);
+      if (key !== undefined) keys.add(key);
       accepted.push(event);
     } catch (error) {
       refused.push({ event, error });
@@ -264,6 +301,7 @@ function fold<Document extends object>(
     _id: events[0] && documentId(view, events[0]),
     applied,
     ...(remembered === undefined ? {} : { late: remembered }),
+    ...(keys.size === 0 ? {} : { keys: [...keys] }),
     revision,
     partition,
     generation,
@@ -273,6 +311,15 @@ function fold<Document extends object>(
       ? { insertOne: { document: replacement } }
       : { replaceOne: { filter: { _id: stored._id, revision: stored.revision }, replacement } };
   return { operation: operation as unknown as AnyBulkWriteOperation<Stored<Document>>, accepted, refused };
+}
+
+/** What sealed the personal data that the view was handed with the event. */
+function personalKeyOf<Document extends object>(
+  view: View<Document>,
+  { data, keyId }: RecordedEvent,
+): string | undefined {
+  if (view.erased === undefined || keyId === '') return undefined;
+  return hasPersonalData(view.types.type(data.$typeName)) ? keyId : undefined;
 }
 
 function placeOf({ stream, sequence }: RecordedEvent): string {

@@ -6,7 +6,7 @@ import { PermanentError } from './errors.ts';
 import { Header, type RecordedEvent, readEventAtBest, type StoredMessage } from './event.ts';
 import { storedFromConsumer } from './journal.ts';
 import type { ParkedKeys } from './parked-keys.ts';
-import type { Keys } from './personal-data.ts';
+import { type Keys, noKeys } from './personal-data.ts';
 import type { Attempted } from './replay.ts';
 import { verdictOn } from './retry.ts';
 import { observedBatch } from './telemetry/batches.ts';
@@ -95,6 +95,11 @@ export class ViewWriter<Document extends object> {
     this.#workers = Array.from({ length: WORKERS }, () => new Worker((batch) => this.#handle(batch), this.#isShown));
   }
 
+  /** A view that can't remove what is personal gets nothing of it. */
+  get #keys(): Keys {
+    return this.#view.erased === undefined ? noKeys : this.#parts.personalData;
+  }
+
   get #isShown(): () => boolean {
     return this.#parts.isShown ?? (() => true);
   }
@@ -122,6 +127,7 @@ export class ViewWriter<Document extends object> {
         refused ??= refusal;
       };
       await this.#store.write([outcome], new Map([[partition, claim]]), refuse, { areLate: true });
+      await this.#store.eraseAgain([outcome]);
     } catch (error) {
       if (error instanceof ClaimLostError) end(error);
       if (error instanceof ClaimLostError || verdictOn(error).kind === 'unavailable') {
@@ -168,7 +174,7 @@ export class ViewWriter<Document extends object> {
         raised.set(lane.partition, { ...raised.get(lane.partition), [lane.stream]: seq });
         this.#onShown(lane);
       }
-      await this.#store.raise(raised, claims);
+      await Promise.all([this.#store.raise(raised, claims), this.#store.eraseAgain(events)]);
       for (const message of last.values()) message.ack();
       if (this.#isShown()) recordDelay(this.#view.name, events);
     });
@@ -191,7 +197,7 @@ export class ViewWriter<Document extends object> {
     // Types that the view does not look at, or that a newer program has added, are none of its business.
     if (!this.#view.types.knows(type) && this.#packages.has(packageOf(type))) return undefined;
     try {
-      const event = readEventAtBest(message, this.#view.types, this.#parts.personalData);
+      const event = readEventAtBest(message, this.#view.types, this.#keys);
       return event instanceof Promise ? event.catch(permanent) : event;
     } catch (error) {
       return permanent(error);

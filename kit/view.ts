@@ -22,6 +22,8 @@ type Bookkeeping = {
   partition: number;
   /** Of the checkpoint that it belongs to. A document of an older one counts as not there. */
   generation: number;
+  /** What sealed the personal data that was put into it; left out where there was none. */
+  keys?: string[];
 };
 
 export type Stored<Document extends object> = Document & Bookkeeping;
@@ -44,6 +46,14 @@ export type View<Document extends object, Event extends Message = Message> = {
   /** The document after the event; undefined: the event makes none, and leaves one that is there as it is. */
   project(document: Document | undefined, event: RecordedEvent<Event>): Document | undefined;
   indexes?: readonly IndexDescription[];
+  /**
+   * The document without what is personal, which is what the projection makes of events whose keys are destroyed. A
+   * document holds what is personal of one customer. Left out: the view holds none, and is handed none; its events have
+   * their personal fields empty.
+   */
+  erased?(document: Stored<Document>): Document;
+  /** Field with the customer's id, where an older program wrote documents that do not say which keys they are of. */
+  ownerField?: string & keyof Document;
 };
 
 /** Name of the collection that holds a build of a version of a view: `<name>_v<version>`, later `..._b<build>`. */
