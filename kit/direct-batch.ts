@@ -1,4 +1,3 @@
-import { createInbox } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
@@ -40,16 +39,17 @@ const ENDED = new Set([204, 404]);
  * @throws UnavailableError where there is no answer, or no whole one; NobodyAnswersError.
  */
 export async function directBatch(
-  { connection }: Broker,
+  broker: Broker,
   stream: string,
   query: BatchQuery,
   { answerMs = ANSWER_MS, unreadable = 'ends' }: BatchOptions = {},
 ): Promise<TimedMessage[]> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const messages: TimedMessage[] = [];
-  const inbox = createInbox();
+  const subject = `$JS.API.DIRECT.GET.${stream}`;
+  const inbox = broker.inbox();
   let isEnded = false;
-  const subscription = connection.subscribe(inbox, {
+  const subscription = broker.connection.subscribe(inbox, {
     callback: (error, message) => {
       if (error !== null) return reject(error);
       const headers = headersOfCore(message);
@@ -69,12 +69,16 @@ export async function directBatch(
     },
   });
   const timer = setTimeout(() => reject(new UnavailableError(`${stream} does not answer`)), answerMs);
+  const forget = broker.onRefusal((refusal) => {
+    if (refusal.subject === subject) reject(new UnavailableError(refusal.message, { cause: refusal }));
+  });
   try {
-    connection.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), { reply: inbox });
+    broker.connection.publish(subject, JSON.stringify(query), { reply: inbox });
     await promise;
     return messages;
   } finally {
     clearTimeout(timer);
+    forget();
     if (!subscription.isClosed()) subscription.unsubscribe();
   }
 }

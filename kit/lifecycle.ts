@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Broker } from './broker.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
 import type { PersonalData } from './personal-data.ts';
@@ -24,7 +25,7 @@ export type Service = {
  * @param journal undefined: the service only reads, and needs no room.
  */
 export async function healthOf(
-  { db, personalData }: { db: Database['db']; personalData: PersonalData },
+  { broker, db, personalData }: { broker: Broker; db: Database['db']; personalData: PersonalData },
   journal: Journal | undefined,
   parts: readonly { health(): Health }[],
 ): Promise<Health> {
@@ -36,7 +37,7 @@ export async function healthOf(
           problem("customers' keys", personalData.requireRoom()),
         ];
   const asked = await Promise.all([...room, problem('database', db.command({ ping: 1 }))]);
-  const reasons = [...asked.flat(), ...parts.flatMap((part) => part.health().reasons)];
+  const reasons = [...broker.refusals(), ...asked.flat(), ...parts.flatMap((part) => part.health().reasons)];
   return { ready: reasons.length === 0, reasons };
 }
 

@@ -19,6 +19,8 @@ const OUTAGES = new Set([
   'RequestError',
   'TimeoutError',
   'StreamNotFoundError',
+  // The broker does not let this user do it: a matter for who gave it its permissions, and no message is to be parked for it.
+  'PermissionViolationError',
 ]);
 
 /** The server's HTTP-like status for: no leader, no room left, or starting up. */

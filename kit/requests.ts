@@ -1,4 +1,4 @@
-import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
+import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Broker } from './broker.ts';
 import { CallError, type CallErrorDetails, type Code, UnavailableError } from './errors.ts';
 import { isOutage } from './outages.ts';
@@ -62,9 +62,9 @@ export function answerRequests<Request, Answer>(
   return subscribed(broker, subject, (message) => void handle(message), queue);
 }
 
-/** Where it is said that an answer is not waited for any more. */
+/** Where it is said that an answer is not waited for any more: not in the inbox, which is read by its owner alone. */
 function endOf(inbox: string | undefined): string | undefined {
-  return inbox === undefined || inbox === '' ? undefined : `${inbox}.end`;
+  return inbox?.startsWith('_INBOX.') ? inbox.replace('_INBOX', 'ended') : undefined;
 }
 
 function subscribed(broker: Broker, subject: string | undefined, heard: (message: Msg) => void, queue?: string) {
@@ -117,16 +117,17 @@ export function askFor<Answer, Progress = never>(
   return new Promise((resolve, reject) => {
     const end = (settle: () => void) => {
       clearTimeout(silence);
+      forget();
       signal?.removeEventListener('abort', cancelled);
       if (!subscription.isClosed()) subscription.unsubscribe();
       settle();
     };
     const cancelled = () => {
-      if (broker.connected()) broker.connection.publish(`${inbox}.end`);
+      if (broker.connected()) broker.connection.publish(inbox.replace('_INBOX', 'ended'));
       end(() => reject(new CallError('CANCELLED', 'it is not waited for any more')));
     };
     const fail = (message: string) => end(() => reject(new UnavailableError(message)));
-    const inbox = createInbox();
+    const inbox = broker.inbox();
     const subscription = broker.connection.subscribe(inbox, {
       callback: (error, message) => {
         if (error !== null) return fail(error.message);
@@ -139,6 +140,9 @@ export function askFor<Answer, Progress = never>(
       },
     });
     const silence = setTimeout(() => fail(silent), silenceMs);
+    const forget = broker.onRefusal((refusal) => {
+      if (refusal.subject === subject) fail(refusal.message);
+    });
     signal?.addEventListener('abort', cancelled, { once: true });
     if (signal?.aborted) return cancelled();
     if (!broker.connected()) return fail('the broker is away');

@@ -45,6 +45,7 @@ export async function openServiceParts(
     name: service,
     replicas: settings.replicas,
     journalMaxBytes: settings.journalMaxBytes,
+    logger,
   });
   const database = connectDatabase(settings.mongodbUri, service);
   return {
