@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { DeliverPolicy } from '@nats-io/jetstream';
 import { describe, expect, test, vi } from 'vitest';
 import { connectBroker } from '#kit/broker.ts';
 import { Floors } from './floors.ts';
@@ -97,5 +98,26 @@ describe('a consumer that went with its broker', () => {
     await vi.waitFor(() => bank.deposit(key, 2), { timeout: 10_000 });
     await expect.poll(() => seen.amounts, { timeout: 15_000 }).toContain(2);
     expect(seen.amounts).toEqual([1, 2]);
+  });
+
+  test('goes on where it was, where the broker has made it anew as it was made at first', async () => {
+    const bank = await openBank(nats.url);
+    const first = noting();
+    const consumer = bank.consumer(first.handle);
+    await consumer.own([3]);
+    await bank.deposit(key, 1);
+    await bank.deposit(key, 2);
+    await expect.poll(() => first.amounts).toEqual([1, 2]);
+    await consumer.stop();
+    const { consumers } = bank.broker.manager;
+    const { config } = await consumers.info(bank.journal.stream, `${consumer.name}-3`);
+    await consumers.delete(bank.journal.stream, `${consumer.name}-3`);
+    await consumers.add(bank.journal.stream, { ...config, deliver_policy: DeliverPolicy.All });
+    await bank.deposit(key, 3);
+
+    const second = noting();
+    await bank.consumer(second.handle).own([3]);
+    await expect.poll(() => second.amounts, { timeout: 10_000 }).toContain(3);
+    expect(second.amounts).toEqual([3]);
   });
 });

@@ -216,16 +216,21 @@ export class PartitionConsumer<Event extends Message> {
   async #prepare(): Promise<Omit<Turn, 'pause'>> {
     const { broker, service, logger } = this.#parts;
     this.#floors ??= await Floors.of(broker, service, logger);
-    const { ack_floor, delivered } = await this.#ensureConsumer(this.#floors);
+    const { floor: noted, info } = await this.#ensureConsumer(this.#floors);
+    const { ack_floor, delivered } = info;
+    const floor = Math.max(noted, ack_floor.stream_seq);
     // One that was made anew does not know what the one before has handed out.
     const handedOut = delivered.consumer_seq > 0 ? delivered.stream_seq : await this.#lastSequence();
-    this.#claim ??= await Claim.take(broker, this.#durable, { floor: ack_floor.stream_seq, delivered: handedOut });
-    await broker.manager.consumers.reset(this.#stream, this.#durable);
+    this.#claim ??= await Claim.take(broker, this.#durable, { floor, delivered: handedOut });
+    await broker.manager.consumers.reset(this.#stream, this.#durable, floor + 1);
     return { claim: this.#claim, parking: await Parking.open(broker, this.#consumer, this.partition) };
   }
 
-  /** The broker has the consumer in memory alone: after a crash it begins where the floors say. */
-  async #ensureConsumer(floors: Floors): Promise<ConsumerInfo> {
+  /**
+   * The broker has the consumer in memory alone: after a crash it begins where the floors say. A cluster whose nodes all died
+   * makes it anew by itself, as it was made the first time, and knows nothing of what was acknowledged since.
+   */
+  async #ensureConsumer(floors: Floors): Promise<{ floor: number; info: ConsumerInfo }> {
     const { consumers } = this.#parts.broker.manager;
     const floor = (await floors.read(this.#consumer, this.partition)) ?? (await this.#firstFloor(floors));
     const begin =
@@ -241,7 +246,7 @@ export class PartitionConsumer<Event extends Message> {
       ack_wait: this.#options.ackWaitMs * 1_000_000,
     };
     try {
-      return await consumers.add(this.#stream, {
+      const info = await consumers.add(this.#stream, {
         durable_name: this.#durable,
         ack_policy: AckPolicy.Explicit,
         mem_storage: true,
@@ -249,9 +254,10 @@ export class PartitionConsumer<Event extends Message> {
         replay_policy: ReplayPolicy.Instant,
         ...changeable,
       });
+      return { floor, info };
     } catch (error) {
       if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_EXISTS) throw error;
-      return await consumers.update(this.#stream, this.#durable, changeable);
+      return { floor, info: await consumers.update(this.#stream, this.#durable, changeable) };
     }
   }
 
