@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import type { DescService } from '@bufbuild/protobuf';
-import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
+import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { identitySettings, platformSettings } from '#kit/platform-settings.ts';
 import { StartError } from '#kit/process.ts';
@@ -44,10 +44,18 @@ export async function asOperator<Service extends DescService, Result>(
   { url, token }: Pick<CallingOptions, 'url' | 'token'>,
   call: (client: Client<Service>) => Promise<Result>,
 ): Promise<Result> {
+  return throughGateway({ url, token }, (transport) => call(createClient(service, transport)));
+}
+
+/** The same for who calls more than one service. */
+export async function throughGateway<Result>(
+  { url, token }: Pick<CallingOptions, 'url'> & { token: string | undefined },
+  call: (transport: Transport) => Promise<Result>,
+): Promise<Result> {
   if (!URL.canParse(url) || !/^https?:/.test(url)) throw new SettingsError(`--url is not an http address: ${url}`);
   const transport = transportTo(url, token ?? (await ownToken()));
   try {
-    return await call(createClient(service, transport));
+    return await call(transport);
   } catch (error) {
     throw error instanceof ConnectError ? new StartError(whatToTell(error, url)) : error;
   }

@@ -15,6 +15,7 @@ import { ordersCommand } from './orders.ts';
 import { projectionsCommand } from './projections.ts';
 import { secretsCommand } from './secrets.ts';
 import { servicesCommand } from './services.ts';
+import { smokeCommand } from './smoke.ts';
 import { streamsCommand } from './streams.ts';
 
 const WHAT_ERASING_DOES = `Every key of the customer is destroyed, for ever: the e-mail, name and address in their
@@ -74,6 +75,7 @@ for (const group of [
   streamsCommand(),
   consumersCommand(),
   doctorCommand(),
+  smokeCommand(),
 ]) {
   for (const command of [group, ...group.commands]) command.copyInheritedSettings(program);
   program.addCommand(group);

@@ -1,31 +1,25 @@
-import { createClient } from '@connectrpc/connect';
+import { createClient, type Transport } from '@connectrpc/connect';
+import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
-import { type HistoryEvent, OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
-import { signToken } from '#kit/rpc/identity.ts';
+import { type HistoryEvent, OrderService, type PlaceOrderResponse } from '#gen/causeway/orders/v1/orders_service_pb.js';
 import type { Stock } from '../audit/audit.ts';
 import { stockOf } from '../audit/stock.ts';
-import { transportTo } from '../transport.ts';
 import type { Scenario } from './plan.ts';
 
 const IN_FLIGHT = 32;
 
-/** An order that was placed in the demo. */
-export type Placed = { orderId: string; scenario: Scenario };
+/** An order that was placed, and what is to become of it. */
+export type Placed = { orderId: string; scenario: Scenario; position: Position | undefined };
 
-/** The demo's callers, at the gateway's HTTP door as anybody would be. */
+/** Callers of every kind, at the gateway's HTTP door as anybody would be. */
 export class Customers {
   readonly #orders: ReturnType<typeof createClient<typeof OrderService>>;
   readonly #items: ReturnType<typeof createClient<typeof InventoryService>>;
 
-  private constructor(address: string, token: string) {
-    const transport = transportTo(address, token);
+  /** @param transport the way to the gateway, as an operator. */
+  constructor(transport: Transport) {
     this.#orders = createClient(OrderService, transport);
     this.#items = createClient(InventoryService, transport);
-  }
-
-  /** @param secret that the gateway checks tokens with. */
-  static async of(address: string, secret: string): Promise<Customers> {
-    return new Customers(address, await signToken({ subject: 'demo', role: 'operator' }, secret, '1h'));
   }
 
   /** Places all orders of a plan, mixed; some customers cancel theirs. */
@@ -33,27 +27,27 @@ export class Customers {
     const waiting = mixed(plan);
     const place = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const orderId = await this.#place(next, waiting.length);
+        const { orderId, position } = await this.#place(next, waiting.length);
         if (next.cancels === true) await this.#orders.cancelOrder({ orderId, reason: 'changed my mind' });
-        onPlaced({ orderId, scenario: next });
+        onPlaced({ orderId, scenario: next, position });
       }
     };
     await Promise.all(Array.from({ length: IN_FLIGHT }, place));
   }
 
-  async #place({ sku, paymentMethod }: Scenario, number: number): Promise<string> {
-    const { orderId } = await this.#orders.placeOrder({
+  #place({ sku, paymentMethod }: Scenario, number: number): Promise<PlaceOrderResponse> {
+    return this.#orders.placeOrder({
       customerId: `customer-${number % 40}`,
       lines: [{ sku, quantity: 1 }],
       email: `customer-${number % 40}@example.com`,
       paymentMethod,
       shipTo: { name: 'A Customer', line1: '1 Long Road', city: 'Delft', postalCode: '2611', countryCode: 'NL' },
     });
-    return orderId;
   }
 
-  async history(orderId: string): Promise<HistoryEvent[]> {
-    return (await this.#orders.getOrderHistory({ orderId })).events;
+  async history({ orderId, position }: Placed): Promise<HistoryEvent[]> {
+    const atLeast = position === undefined ? [] : [position];
+    return (await this.#orders.getOrderHistory({ orderId, atLeast })).events;
   }
 
   /** What the inventory says of each item. */

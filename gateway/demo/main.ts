@@ -8,16 +8,17 @@ import { type Broker, connectBroker } from '#kit/broker.ts';
 import { startMongodb } from '#kit/local/mongodb.ts';
 import { startNats } from '#kit/local/nats.ts';
 import { runProcess, StartError, type Started } from '#kit/process.ts';
-import { DEVELOPMENT_KEY } from '#kit/rpc/identity.ts';
+import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
 import { readSettings } from '#kit/settings.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import { type Audit, audit } from '../audit/audit.ts';
 import { auditWords } from '../audit/audit-words.ts';
 import { allSettings, startPlatform } from '../platform.ts';
+import { transportTo } from '../transport.ts';
 import { Customers, type Placed } from './customers.ts';
 import { Flow } from './flow.ts';
 import { planOf } from './plan.ts';
-import { outcomesOf, outcomesTable, timeline } from './report.ts';
+import { endIn, outcomesOf, outcomesTable, timeline } from './report.ts';
 import { showProgress } from './screen.ts';
 
 const HELP = `Starts a platform of its own, places orders of every outcome, shows the events as they flow, and then what became of
@@ -53,14 +54,12 @@ await runProcess(async (started) => {
   });
   const audited = await settled(broker, customers, () => flow.ended === all);
   stopShowing();
-  const outcomes = outcomesOf(plan, placed, audited);
+  const outcomes = outcomesOf(plan, placed, (orderId) => endIn(audited, orderId));
   const longest = placed.find(({ scenario }) => scenario.completed === scenario.orders);
   const parts = [
     outcomesTable(outcomes),
     auditWords(audited),
-    ...(longest === undefined
-      ? []
-      : [`order ${longest.orderId}:\n${timeline(await customers.history(longest.orderId))}`]),
+    ...(longest === undefined ? [] : [`order ${longest.orderId}:\n${timeline(await customers.history(longest))}`]),
   ];
   process.stdout.write(`\n${parts.join('\n\n')}\n`);
   const isGood =
@@ -105,7 +104,8 @@ async function ownPlatform(started: Started): Promise<{ customers: Customers; br
   const ports = await startPlatform(settings, servers, { serveMetrics: async () => {} }, started, createLogger);
   const broker = await connectBroker({ url: nats.url, name: 'demo' });
   started.add('the connection', broker.close);
-  return { broker, customers: await Customers.of(`http://127.0.0.1:${ports.httpPort}`, DEVELOPMENT_KEY) };
+  const token = await signToken({ subject: 'demo', role: 'operator' }, DEVELOPMENT_KEY, '1h');
+  return { broker, customers: new Customers(transportTo(`http://127.0.0.1:${ports.httpPort}`, token)) };
 }
 
 /** Waits until every order is at its end and everybody has been told, or it takes too long; then audits. */

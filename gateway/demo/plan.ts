@@ -80,6 +80,11 @@ const shares: (Omit<Scenario, 'orders' | 'completed'> & { share: number; complet
   },
 ];
 
+/** Without what can be had once only, as long as nobody buys more of it: the same again, however often. */
+export function repeatable(plan: readonly Scenario[]): Scenario[] {
+  return plan.filter(({ orders, completed }) => completed === 0 || completed === orders);
+}
+
 /** The scenarios for about so many orders, at least one of each. */
 export function planOf(orders: number): Scenario[] {
   return shares.map(({ share, completes, ...scenario }) => {

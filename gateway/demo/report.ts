@@ -7,17 +7,17 @@ import { table } from './screen.ts';
 
 export type Outcome = { title: string; orders: number; expected: string; became: string; isAsExpected: boolean };
 
-/** What became of each scenario's orders, against what had to. */
-export function outcomesOf(plan: readonly Scenario[], placed: readonly Placed[], { facts }: Audit): Outcome[] {
+/**
+ * What became of each scenario's orders, against what had to.
+ * @param endOf `completed`, or `cancelled` and why; anything else is no end.
+ */
+export function outcomesOf(
+  plan: readonly Scenario[],
+  placed: readonly Placed[],
+  endOf: (orderId: string) => string,
+): Outcome[] {
   return plan.map((scenario) => {
-    const became = placed
-      .filter((each) => each.scenario === scenario)
-      .map(({ orderId }) => {
-        const order = facts.get(orderId);
-        if (order === undefined) return 'unknown';
-        if (order.completed > 0) return 'completed';
-        return order.cancelled > 0 ? `cancelled ${order.fulfilmentReason}` : 'not at its end';
-      });
+    const became = placed.filter((each) => each.scenario === scenario).map(({ orderId }) => endOf(orderId));
     const expected = [
       ...Array<string>(scenario.completed).fill('completed'),
       ...Array<string>(scenario.orders - scenario.completed).fill(`cancelled ${scenario.reason}`),
@@ -30,6 +30,14 @@ export function outcomesOf(plan: readonly Scenario[], placed: readonly Placed[],
       isAsExpected: counted(expected) === counted(became),
     };
   });
+}
+
+/** How an order ended, by all journals. */
+export function endIn({ facts }: Audit, orderId: string): string {
+  const order = facts.get(orderId);
+  if (order === undefined) return 'unknown';
+  if (order.completed > 0) return 'completed';
+  return order.cancelled > 0 ? `cancelled ${order.fulfilmentReason}` : 'not at its end';
 }
 
 function counted(all: readonly string[]): string {
