@@ -40,6 +40,25 @@ test('services, streams and consumers are listed for people and for scripts', as
   expect(JSON.parse(first ?? '')).toMatchObject({ service: 'operations', orphan: false, parkedMessages: '0' });
 });
 
+test('who owns which partition is told with since when, and how it came to be so', async () => {
+  const since = String.raw`\d{4}-\d\d-\d\dT[\d:]{8}Z`;
+  const [owners, rebalances, others, json, wrong] = await Promise.all([
+    causeway(['services', '--partitions']),
+    causeway(['rebalances', '--service', 'operations']),
+    causeway(['rebalances', '--service', 'orders']),
+    causeway(['rebalances', '--json']),
+    causeway(['rebalances', '--service', 'orders.>']),
+  ]);
+
+  expect(owners.stdout).toMatch(new RegExp(String.raw`^operations +0 +\S+ +\S+ +${since}$`, 'm'));
+  expect(owners.stdout.trim().split('\n')).toHaveLength(1 + 8);
+  const line = String.raw`^${since} +operations +\S+ +\S+ +\+0 \+1 \+2 \+3 \+4 \+5 \+6 \+7 +0,1,2,3,4,5,6,7 +1$`;
+  expect(rebalances.stdout).toMatch(new RegExp(line, 'm'));
+  expect(others.stdout.trim().split('\n')).toHaveLength(1);
+  expect(JSON.parse(json.stdout)).toMatchObject({ service: 'operations', instances: 1, lost: [] });
+  expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining('service') });
+});
+
 test('the doctor finds what is wrong, says what to do, and tells it by its exit status', async () => {
   const wrong = async () => {
     const { status, stdout } = await causeway(['doctor', '--json']);

@@ -5,18 +5,25 @@ import { asOperator, type CallingOptions, calling, oneAnswer } from './gateway-c
 import { asJson, print, shortType, table, time } from './printing.ts';
 import { type WatchingOptions, watching, whileWatched } from './watching.ts';
 
+type Options = CallingOptions & WatchingOptions & { partitions?: true };
+
 /** `services`: which services there are, and how each is. */
 export function servicesCommand(): Command {
   const command = new Command('services')
     .description('which services there are, how each is, and which messages they try again')
-    .action((options: CallingOptions & WatchingOptions) => whileWatched(options, () => list(options)));
-  return calling(watching(command), '', '--watch', '--json');
+    .option('--partitions', 'who owns which partition, and since when')
+    .action((options: Options) => whileWatched(options, () => list(options)));
+  return calling(watching(command), '', '--partitions', '--watch', '--json');
 }
 
-async function list(options: CallingOptions): Promise<void> {
+async function list(options: Options): Promise<void> {
   const { services } = await asOperator(OperationsService, options, (client) => client.listServices({}, oneAnswer));
   if (options.json) {
     for (const service of services) print(asJson(ServiceStateSchema, service));
+    return;
+  }
+  if (options.partitions) {
+    print(table(['service', 'partition', 'instance', 'host', 'owned since'], services.flatMap(owners)));
     return;
   }
   print(
@@ -54,6 +61,17 @@ function rows({ name, status, reasons, instances }: ServiceState): string[][] {
     clockWords(each.clockAhead),
     index === 0 ? reasons.join('; ') : '',
   ]);
+}
+
+/** A row for each partition; one that nobody owns has nobody in it. */
+function owners({ name, instances, unownedPartitions }: ServiceState): string[][] {
+  const owned = instances.flatMap(({ id, host, owned: own }) =>
+    own.map(({ partition, since }) => ({ partition, words: [id.slice(0, 8), host, time(since)] })),
+  );
+  const unowned = unownedPartitions.map((partition) => ({ partition, words: ['nobody'] }));
+  return [...owned, ...unowned]
+    .sort((one, other) => one.partition - other.partition)
+    .map(({ partition, words }, index) => [index === 0 ? name : '', String(partition), ...words]);
 }
 
 function clockWords(ahead: { seconds: bigint; nanos: number } | undefined): string {

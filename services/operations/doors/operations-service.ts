@@ -71,7 +71,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
     ...logMethods(parts),
     ...catalogueMethods(parts),
     ...projectionMethods(parts),
-    ...rebalanceMethods(),
+    ...rebalanceMethods(parts),
     ...erasureMethods(),
 
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
