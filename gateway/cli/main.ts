@@ -13,6 +13,7 @@ import { fulfilmentsCommand } from './fulfilments.ts';
 import { newServiceCommand } from './new-service/command.ts';
 import { ordersCommand } from './orders.ts';
 import { projectionsCommand } from './projections.ts';
+import { rebalancesCommand } from './rebalances.ts';
 import { secretsCommand } from './secrets.ts';
 import { servicesCommand } from './services.ts';
 import { smokeCommand } from './smoke.ts';
@@ -72,6 +73,7 @@ for (const group of [
   projectionsCommand(),
   secretsCommand(),
   servicesCommand(),
+  rebalancesCommand(),
   streamsCommand(),
   consumersCommand(),
   doctorCommand(),
