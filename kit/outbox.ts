@@ -159,7 +159,7 @@ export class Outbox<Document extends WithOutbox> {
         isIndexed = true;
         await this.sweep();
       } catch (error) {
-        this.#parts.logger.warn({ err: error, aggregate: this.#parts.aggregate }, 'the outbox could not be swept');
+        this.#parts.logger.warn({ err: error, aggregate: this.#parts.aggregate.name }, 'the outbox could not be swept');
       }
       const pauseMs = Math.max(this.#options.sweepMs, (performance.now() - began) / SWEEP_SHARE);
       await delay(pauseMs, undefined, { signal: stop }).catch(() => {});
