@@ -89,6 +89,19 @@ const figures = {
     says: 'from opening the console in a new browser to its overview with figures, on loopback',
     target: { atMost: 1_000 },
   },
+  scaleout_2_ratio: {
+    unit: 'ratio',
+    says: 'events handled per second by two replicas whose handlers wait 20 ms, against one',
+    target: { atLeast: 1.8 },
+  },
+  scaleout_4_ratio: { unit: 'ratio', says: 'the same, four replicas against one', target: { atLeast: 3.4 } },
+  ownerless_ms_after_kill: {
+    unit: 'ms',
+    says: 'from kill -9 of one of four replicas until others work on all that it had, half of the kills',
+    target: { atMost: 5_000 },
+  },
+  idle_messages_per_s: { unit: '1/s', says: 'what the broker takes and gives while four replicas of a service idle' },
+  idle_core_share: { unit: 'cores', says: 'the same, CPU of broker and replicas' },
   rss_mb: { unit: 'MB', says: 'memory of the platform process after many orders', target: { atMost: 350 } },
   startup_ms: { unit: 'ms', says: 'from nothing to ready, binaries in place', target: { atMost: 3_000 } },
 } as const satisfies Record<string, Known>;

@@ -12,6 +12,7 @@ import { growth } from './measures/growth.ts';
 import { operating } from './measures/operating.ts';
 import { placing, placingAgainstEcho } from './measures/placing.ts';
 import { reserving } from './measures/reserving.ts';
+import { idling, scaling } from './measures/scaling.ts';
 import { startup } from './measures/startup.ts';
 import { visible } from './measures/visible.ts';
 
@@ -36,6 +37,8 @@ const measurements: readonly Measurement[] = [
   accepting,
   reserving,
   operating,
+  scaling,
+  idling,
 ];
 
 await runProcess(async (started) => {
