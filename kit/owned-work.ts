@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Assignments } from './assignments.ts';
 import { answered, type Broker } from './broker.ts';
+import { FORGET_ERASED } from './erasure.ts';
 import type { Health } from './lifecycle.ts';
 import { type MemberStatus, memberStatus, type Retry } from './member-status.ts';
 import { Ownership, type OwnershipOptions, type Tenure } from './ownership.ts';
@@ -10,6 +11,7 @@ import {
   describeService,
   type Publisher,
   type ServiceDescription,
+  type WithoutConsumers,
 } from './service-descriptions.ts';
 import { observeDeadLetters, observePartitions } from './telemetry/journal-metrics.ts';
 import type { Logger } from './telemetry/logging.ts';
@@ -26,6 +28,8 @@ export type PartitionedWork = {
   health(): Health;
   /** What it listens to; undefined: to no journal. */
   describe(): ConsumerDescription | undefined;
+  /** Of a view: whether its documents hold personal data in the clear. */
+  readonly holdsPersonalData?: boolean;
   /** Of a view: what operators may do to it. */
   readonly administration?: Administered;
   /** Messages that failed and are tried again. */
@@ -60,7 +64,8 @@ export class OwnedWork {
 
   /**
    * @param publishers all that the service says events with: it tells others what it says.
-   * @throws Error where two have the same name: they would be one consumer.
+   * @throws Error where two have the same name: they would be one consumer; where a view holds personal data and nothing
+   *   forgets it (`forgetErased`).
    */
   constructor(
     work: readonly PartitionedWork[],
@@ -71,6 +76,11 @@ export class OwnedWork {
     const names = work.map(({ name }) => name);
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) throw new Error(`${parts.service} has two consumers of the name ${twice}`);
+    // What is personal would stay there in the clear when its customer is erased.
+    const open = work.find(({ holdsPersonalData }) => holdsPersonalData);
+    if (open !== undefined && !names.includes(`${parts.service}-${FORGET_ERASED}`)) {
+      throw new Error(`${open.name} holds personal data, and ${parts.service} has no reaction ${FORGET_ERASED}`);
+    }
     this.#work = work;
     this.#publishers = publishers;
     this.#parts = parts;
@@ -139,10 +149,10 @@ export class OwnedWork {
     return memberStatus(this.#health, { owned: this.#assignments.owned, retrying, clock: this.#clock });
   }
 
-  /** What the service says and what it listens to. */
-  describe(): ServiceDescription {
+  /** What the service says and what it listens to. @param others what it follows and asks beside this work. */
+  describe(others?: WithoutConsumers): ServiceDescription {
     const consumers = this.#work.flatMap((each) => each.describe() ?? []);
-    return describedService(this.#parts.service, [...this.#publishers, this.#assignments], consumers);
+    return describedService(this.#parts.service, [...this.#publishers, this.#assignments], consumers, others);
   }
 
   async #join(tried: () => void): Promise<void> {

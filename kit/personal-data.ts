@@ -66,7 +66,7 @@ const MESSAGE_NOT_FOUND = 10_043;
 /** Name of a key: its owner, base64url, and the generation. */
 const KEY_ID = /^[A-Za-z0-9_-]+\.[1-9]\d*$/;
 /** What the master key wraps to be known again by. No owner's key can have this name. */
-const MASTER_KEY_CHECK = '=master-key-check';
+export const MASTER_KEY_CHECK = '=master-key-check';
 
 export const PERSONAL_DATA_BUCKET = 'personal-data-keys';
 const BUCKET_STREAM = `KV_${PERSONAL_DATA_BUCKET}`;
@@ -161,6 +161,7 @@ function isKey(entry: Entry): entry is Exclude<Entry, 'destroyed' | undefined> {
 export class PersonalData {
   readonly #broker: Broker;
   readonly #masterKey: DataKey;
+  #isBegun = false;
   readonly #cache = new LRUCache<string, DataKey>({ max: CACHED_KEYS, ttl: KEY_CACHE_MS });
   /** Rises when keys are forgotten: what was asked for before may be one of them. */
   #forgotten = 0;
@@ -171,21 +172,35 @@ export class PersonalData {
   }
 
   /**
+   * Keys that are not to be had before `begin`: a service that neither seals nor opens anything asks for none.
+   * @param masterKey 32 bytes.
+   */
+  static at(broker: Broker, masterKey: Buffer): PersonalData {
+    if (masterKey.length !== KEY_BYTES)
+      throw new RangeError(`the master key has ${KEY_BYTES} bytes, not ${masterKey.length}`);
+    return new PersonalData(broker, masterKey);
+  }
+
+  /** The same, begun. @throws as `begin` does. */
+  static async open(broker: Broker, masterKey: Buffer): Promise<PersonalData> {
+    const personalData = PersonalData.at(broker, masterKey);
+    await personalData.begin();
+    return personalData;
+  }
+
+  /**
    * Opens the bucket, creating it where it is missing. Reads go to its leader: a key that was just made must not
    * look destroyed.
-   * @param masterKey 32 bytes.
    * @throws MasterKeyError where the bucket's keys were wrapped by another one; StreamDriftError where it would not
    *   keep them.
    */
-  static async open(broker: Broker, masterKey: Buffer): Promise<PersonalData> {
-    if (masterKey.length !== KEY_BYTES)
-      throw new RangeError(`the master key has ${KEY_BYTES} bytes, not ${masterKey.length}`);
+  async begin(): Promise<void> {
+    const broker = this.#broker;
     await untilAnswered(() => protectFromRollUps(broker));
     await untilAnswered(() => ensureStream(broker.manager, customerKeysStream(broker.replicas)));
-    const personalData = new PersonalData(broker, masterKey);
-    personalData.#listen();
-    await personalData.#checkMasterKey();
-    return personalData;
+    this.#listen();
+    await this.#checkMasterKey();
+    this.#isBegun = true;
   }
 
   /**
@@ -261,8 +276,8 @@ export class PersonalData {
   }
 
   /** Whether keys can be made. @throws StreamFullError; UnavailableError where the broker does not answer. */
-  requireRoom(): Promise<void> {
-    return requireRoom(this.#broker, BUCKET_STREAM);
+  async requireRoom(): Promise<void> {
+    if (this.#isBegun) await requireRoom(this.#broker, BUCKET_STREAM);
   }
 
   /** What is missed while the connection is away is made up for by forgetting all. */
@@ -451,6 +466,16 @@ export function hasPersonalData(type: DescMessage): boolean {
 }
 
 type Slots = Record<string, unknown>;
+
+/** The message with its personal fields empty, as it is read once its key is destroyed. */
+export function withoutPersonalData<Desc extends DescMessage>(
+  type: Desc,
+  message: MessageShape<Desc>,
+): MessageShape<Desc> {
+  const blank = create(type) as unknown as Slots;
+  const { personal } = personalFieldsOf(type);
+  return { ...message, ...Object.fromEntries(personal.map(({ localName }) => [localName, blank[localName]])) };
+}
 
 /**
  * Encodes a message with its personal fields sealed.

@@ -8,21 +8,18 @@ import { auditCommand } from './audit.ts';
 import { consumersCommand } from './consumers.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { doctorCommand } from './doctor.ts';
+import { eraseCustomerCommand, subjectFrom } from './erase-customer.ts';
 import { eventsCommand } from './events.ts';
 import { fulfilmentsCommand } from './fulfilments.ts';
 import { newServiceCommand } from './new-service/command.ts';
 import { ordersCommand } from './orders.ts';
+import { permissionsCommand } from './permissions.ts';
 import { projectionsCommand } from './projections.ts';
 import { rebalancesCommand } from './rebalances.ts';
 import { secretsCommand } from './secrets.ts';
 import { servicesCommand } from './services.ts';
 import { smokeCommand } from './smoke.ts';
 import { streamsCommand } from './streams.ts';
-
-const WHAT_ERASING_DOES = `Every key of the customer is destroyed, for ever: the e-mail, name and address in their
-events can then be read by nobody, in no copy of a journal. Their orders stay, without these. Stop the customer's calls first:
-a process that has the key in memory may use it for another minute. Views hold the data in the clear until they are
-built anew, and backups of the keys still open it: see docs/operating.md.`;
 
 const program = new Command('causeway')
   .description("Causeway's operator tool")
@@ -45,24 +42,6 @@ program
     process.stdout.write(`${await signToken({ subject, role }, secret, expires, origin)}\n`);
   });
 
-program
-  .command('erase-customer')
-  .description('destroy the keys of a customer at the broker of NATS_URL, with PERSONAL_DATA_KEY')
-  .requiredOption('--subject <id>', 'the customer id', subjectFrom)
-  .option('--yes', 'do it: it cannot be undone', false)
-  .addHelpText('after', `\n${WHAT_ERASING_DOES}`)
-  .action(async ({ subject, yes }: { subject: string; yes: boolean }) => {
-    const settings = readSettings(platformSettings, process.env);
-    if (yes) {
-      // Its broker's client takes longer to load than everything else here.
-      const { eraseCustomer } = await import('./erase-customer.ts');
-      process.stdout.write(`${await eraseCustomer(subject, settings)}\n`);
-      return;
-    }
-    process.stderr.write(`This would erase customer ${subject}. ${WHAT_ERASING_DOES}\nNothing was done: say --yes.\n`);
-    process.exitCode = 1;
-  });
-
 for (const group of [
   auditCommand(),
   deadLettersCommand(),
@@ -70,6 +49,7 @@ for (const group of [
   newServiceCommand(),
   eventsCommand(),
   ordersCommand(),
+  permissionsCommand(),
   projectionsCommand(),
   secretsCommand(),
   servicesCommand(),
@@ -78,6 +58,7 @@ for (const group of [
   consumersCommand(),
   doctorCommand(),
   smokeCommand(),
+  eraseCustomerCommand(),
 ]) {
   for (const command of [group, ...group.commands]) command.copyInheritedSettings(program);
   program.addCommand(group);
@@ -94,12 +75,6 @@ try {
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
   process.exitCode = 1;
-}
-
-/** As the platform takes it from a token: who mistypes here would get a token that nobody accepts. */
-function subjectFrom(given: string): string {
-  if (!/^[\x21-\x7e]{1,128}$/.test(given)) throw new InvalidArgumentError('It has 1 to 128 printable characters.');
-  return given;
 }
 
 function durationFrom(given: string): string {

@@ -1,5 +1,6 @@
 import { KeyedConsumer } from '#kit/consumer.ts';
 import { CommandHandler } from '#kit/decider.ts';
+import { erasures, forgetErased } from '#kit/erasure.ts';
 import { ensureJournals, Journal } from '#kit/journal.ts';
 import { becomesReady, healthOf, type Service } from '#kit/lifecycle.ts';
 import { OwnedWork } from '#kit/owned-work.ts';
@@ -36,6 +37,7 @@ const patience = { maxAttempts: 12, backoff: { minMs: 500, maxMs: 60_000 } };
  * | --- | --- | --- |
  * | email-on-order-progress | ORDERS: OrderConfirmed, OrderShipped, OrderCancelled | an e-mail, then EmailSent |
  * | email-on-payment-refunded | PAYMENTS: PaymentRefunded | the same |
+ * | forget-erased-customers | OPERATIONS: PersonalDataErased | removes what is personal from views and captured e-mails |
  *
  * | projection | made from |
  * | --- | --- |
@@ -76,6 +78,7 @@ export async function notifications(
       ...Object.values(projections),
       new KeyedConsumer(emailOnOrderProgress(telling, recipients), parts, patience),
       new KeyedConsumer(emailOnPaymentRefunded(telling, recipients), parts, patience),
+      forgetErased([...Object.values(projections), captured], parts),
     ],
     [commands],
     parts,
@@ -94,7 +97,7 @@ export async function notifications(
     ],
     async start() {
       await journal.ensure();
-      await ensureJournals(broker, [orders.declaration, journalOf('payments')]);
+      await ensureJournals(broker, [orders.declaration, journalOf('payments'), erasures.journal]);
       endObserving = observeJournal(broker, journal.declaration, logger);
       await work.start(health);
       // What happens before a consumer that begins now is there would be told to nobody.
@@ -106,5 +109,6 @@ export async function notifications(
       await mailer.close();
     },
     health,
+    describe: () => work.describe(),
   };
 }

@@ -1,5 +1,6 @@
+import { KeyedConsumer } from '#kit/consumer.ts';
 import { DeadLetterDesk } from '#kit/dead-letter-desk.ts';
-import { CommandHandler } from '#kit/decider.ts';
+import { CommandHandler, type CommandRequest } from '#kit/decider.ts';
 import { installedConsumers } from '#kit/installation/consumers.ts';
 import { diagnose } from '#kit/installation/diagnosis.ts';
 import { confirmedLook, type InstallationLook, lookAtInstallation } from '#kit/installation/look.ts';
@@ -16,15 +17,19 @@ import { observeJournal } from '#kit/telemetry/journal-metrics.ts';
 import { askAboutViews, servicesWithViews } from '#kit/view-requests.ts';
 import { actAggregate } from './adapters/act-aggregate.ts';
 import { actRecord } from './adapters/act-record.ts';
+import { erasureAggregate } from './adapters/erasure-aggregate.ts';
+import { requestedErasure } from './adapters/erasure-record.ts';
 import { fulfilmentStanding } from './adapters/fulfilment-standing.ts';
 import { parkedLetters } from './adapters/parked-letters.ts';
 import { projectionActAggregate } from './adapters/projection-act-aggregate.ts';
 import { resolutionAggregate } from './adapters/resolution-aggregate.ts';
 import { stockCheck } from './adapters/stock-check.ts';
+import type { ErasureCommand } from './domain/erasure.ts';
 import { Acts, type Letters } from './doors/acts.ts';
 import { operationsDoor } from './doors/operations-service.ts';
 import { Overview } from './doors/overview.ts';
 import { observeFulfilments } from './fulfilment-metrics.ts';
+import { destroyKeys, destroyKeysOnErasureRequested } from './reactions/destroy-keys.ts';
 import type { OperationsSettings } from './settings.ts';
 import { latencies, openFulfilments } from './views/fulfilments/fulfilment-figures.ts';
 import { fulfilmentsView } from './views/fulfilments/fulfilments-view.ts';
@@ -41,7 +46,11 @@ const VIEW_WITHIN_MS = 2_000;
  *
  * | door | does |
  * | --- | --- |
- * | OperationsService | commands on the aggregates `fulfilment`, `act` and `projection`; queries on views, dead letters, journals |
+ * | OperationsService | commands on the aggregates `fulfilment`, `act`, `projection` and `erasure`; queries on views, dead letters, journals |
+ *
+ * | reaction | to | does |
+ * | --- | --- | --- |
+ * | destroy-keys-on-erasure-requested | OPERATIONS: CustomerErasureRequested | destroys a customer's keys, where the call that asked has not; then PersonalDataErased |
  *
  * | projection | made from |
  * | --- | --- |
@@ -57,9 +66,13 @@ export async function operations(
   const acts = new CommandHandler(journal, actAggregate, personalData, clock);
   const resolutions = new CommandHandler(journal, resolutionAggregate, personalData, clock);
   const projectionActs = new CommandHandler(journal, projectionActAggregate, personalData, clock);
+  const erasures = new CommandHandler(journal, erasureAggregate, personalData, clock);
   const fulfilments = new Projection(fulfilmentsView, parts);
   const pulse = new Projection(pulseView, parts);
-  const work = new OwnedWork([fulfilments, pulse], [acts, resolutions, projectionActs], parts);
+  const destroying = { handle: (request: CommandRequest<ErasureCommand>) => erasures.handle(request), personalData };
+  const reactions = [new KeyedConsumer(destroyKeysOnErasureRequested(destroying), parts)];
+  const publishers = [acts, resolutions, projectionActs, erasures];
+  const work = new OwnedWork([fulfilments, pulse, ...reactions], publishers, parts);
   const circumstances = { isProduction: environment === 'production', natsMonitorUrl, clock };
   const diagnosis = (seen: InstallationLook) => diagnose(broker, seen, circumstances, [stockCheck]);
   const look = (earlier?: InstallationLook) => lookAtInstallation(broker, clock, earlier);
@@ -85,6 +98,10 @@ export async function operations(
         resolve: (request) => resolutions.handle(request),
         noteRequest: (request) => acts.handle(request),
         requestProjectionAct: (request) => projectionActs.handle(request),
+        personalData,
+        requestErasure: (request) => erasures.handle(request),
+        requestedErasure: (key, version) => requestedErasure(journal, key, version),
+        destroyKeys: (event) => destroyKeys(destroying, event),
         servicesWithViews: () => servicesWithViews(broker),
         askAboutViews: (service, request, asking) => askAboutViews(broker, service, request, asking),
         desk,
@@ -119,5 +136,6 @@ export async function operations(
       await work.stop();
     },
     health,
+    describe: () => work.describe({ oversees: true }),
   };
 }

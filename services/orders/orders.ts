@@ -1,5 +1,6 @@
 import { KeyedConsumer } from '#kit/consumer.ts';
 import { CommandHandler, type CommandRequest } from '#kit/decider.ts';
+import { forgetErased } from '#kit/erasure.ts';
 import { ensureJournals, Journal } from '#kit/journal.ts';
 import { healthOf, type Service } from '#kit/lifecycle.ts';
 import { OwnedWork } from '#kit/owned-work.ts';
@@ -33,6 +34,7 @@ import { ordersView } from './views/orders/orders-view.ts';
  * | confirm-on-payment-authorized | PAYMENTS, PaymentAuthorized | confirms the order, if it was not cancelled meanwhile |
  * | ship-on-shipment-dispatched | SHIPPING, ShipmentDispatched | the order is shipped |
  * | end-on-fulfilment-ended | FULFILMENT, FulfilmentCompleted and FulfilmentFailed | completes the order, or cancels it |
+ * | forget-erased-customers | OPERATIONS, PersonalDataErased | removes what is personal from the views |
  *
  * | projection | made from |
  * | --- | --- |
@@ -55,6 +57,7 @@ export async function orders(parts: ServiceParts): Promise<Service> {
     new KeyedConsumer(confirmOnPaymentAuthorized(handle), parts),
     new KeyedConsumer(shipOnShipmentDispatched(handle), parts),
     new KeyedConsumer(endOnFulfilmentEnded(handle), parts),
+    forgetErased(Object.values(projections), parts),
   ];
   const work = new OwnedWork([...Object.values(projections), ...reactions], [commands], parts);
 
@@ -89,5 +92,6 @@ export async function orders(parts: ServiceParts): Promise<Service> {
       await Promise.all([catalogue.stop(), work.stop()]);
     },
     health,
+    describe: () => work.describe({ replicas: [catalogue.describe()], watchesAll: true }),
   };
 }

@@ -1,6 +1,7 @@
-import { type Collection, type Db, MongoBulkWriteError } from 'mongodb';
+import { type Collection, type Db, type Filter, MongoBulkWriteError } from 'mongodb';
 import { Batches } from '#kit/batches.ts';
 import { queried } from '#kit/database.ts';
+import { type DestroyedKeys, ErasedKeys } from '#kit/erased-keys.ts';
 import { TransientError } from '#kit/errors.ts';
 import type { Email, Mailer } from '../emails/email.ts';
 import type { EmailContent } from '../views/notifications/notification-queries.ts';
@@ -9,6 +10,8 @@ type CapturedEmail = {
   /** Its Message-ID: the same e-mail again is no second one. */
   _id: string;
   customerId: string;
+  /** What sealed the recipient; not there in what an older program captured. */
+  keyId: string;
   orderId: string;
   from: string;
   to: string;
@@ -30,22 +33,26 @@ const BATCH = 200;
 /** Where there is no mail server: e-mail is kept in the database, the latest thousands, and sent to nobody. */
 export class CapturedMail implements Mailer {
   readonly #collection: Collection<CapturedEmail>;
+  readonly #erased: ErasedKeys;
   readonly #kept: number;
   readonly #clock: () => Date;
   readonly #batches: Batches<CapturedEmail, undefined>;
   #sinceSwept = 0;
+  #isFirst = true;
 
   constructor(db: Db, clock: () => Date, { kept = KEPT }: { kept?: number } = {}) {
     this.#collection = db.collection(COLLECTION);
+    this.#erased = new ErasedKeys(db);
     this.#kept = kept;
     this.#clock = clock;
     this.#batches = new Batches((emails) => this.#write(emails), { maxItems: BATCH, keyOf: ({ _id }) => _id });
   }
 
-  async send({ from, to, subject, text, html, messageId, date, orderId, customerId }: Email): Promise<void> {
+  async send({ from, to, subject, text, html, messageId, date, orderId, customerId, keyId }: Email): Promise<void> {
     await this.#batches.add({
       _id: messageId,
       customerId,
+      keyId,
       orderId,
       from: from.address,
       to: to.address,
@@ -55,6 +62,23 @@ export class CapturedMail implements Mailer {
       date,
       capturedAt: this.#clock(),
     });
+  }
+
+  /** Removes every e-mail to a customer whose keys these were. */
+  async erase({ owner, keyIds }: DestroyedKeys): Promise<void> {
+    await this.#remove({ $or: [{ keyId: { $in: [...keyIds] } }, { keyId: { $exists: false }, customerId: owner }] });
+  }
+
+  /** Whoever erased may have come before these were written; or before others, whose writer died before it looked. */
+  async #eraseAgain(written: readonly CapturedEmail[]): Promise<void> {
+    const used = new Set(written.map(({ keyId }) => keyId));
+    const keys = this.#isFirst ? await this.#erased.recent() : await this.#erased.among([...used]);
+    if (keys.length > 0) await this.#remove({ keyId: { $in: keys } });
+    this.#isFirst = false;
+  }
+
+  async #remove(filter: Filter<CapturedEmail>): Promise<void> {
+    await queried(this.#collection, () => this.#collection.deleteMany(filter));
   }
 
   async close(): Promise<void> {
@@ -80,6 +104,7 @@ export class CapturedMail implements Mailer {
       const isTwice = error instanceof MongoBulkWriteError && error.code === DUPLICATE_KEY;
       throw isTwice ? new TransientError('captured twice at the same time', { cause: error }) : error;
     }
+    await this.#eraseAgain(emails);
     this.#sinceSwept += emails.length;
     if (this.#sinceSwept >= this.#kept / 10) await this.#sweep();
     return emails.map(() => undefined);

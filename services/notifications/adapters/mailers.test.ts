@@ -17,6 +17,7 @@ const email: Email = {
   date: new Date('2026-11-24T10:00:00Z'),
   orderId: 'order-1',
   customerId: 'anna',
+  keyId: 'YW5uYQ.1',
 };
 
 const anyTime = () => new AbortController().signal;
@@ -81,7 +82,7 @@ describe.each([
 
     await mailer.send(email, anyTime());
 
-    const { from, to, orderId: _, customerId: __, ...content } = email;
+    const { from, to, orderId: _, customerId: __, keyId: ___, ...content } = email;
     expect(await kept()).toEqual([{ ...content, from: from.address, to: to.address }]);
   });
 

@@ -15,6 +15,8 @@ export type Email = {
   date: Date;
   orderId: string;
   customerId: string;
+  /** Of the customer's data. */
+  keyId: string;
 };
 
 /** Where e-mail goes. */

@@ -91,6 +91,7 @@ export class Telling {
       date: time,
       orderId: key,
       customerId: recipient.customerId,
+      keyId: recipient.keyId,
     };
   }
 

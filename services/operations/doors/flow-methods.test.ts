@@ -93,12 +93,13 @@ test('consumers are told, of one service where that is asked for', async () => {
   const { consumers } = await ask(listConsumers, { service: 'operations' });
 
   expect(consumers).toMatchObject([
+    { name: 'operations-destroy-keys-on-erasure-requested', stream: 'OPERATIONS', kind: ConsumerKind.REACTION },
     { name: 'operations-fulfilments_v1', stream: 'FULFILMENT', kind: ConsumerKind.PROJECTION, orphan: false },
     { name: 'operations-fulfilments_v1', stream: 'OPERATIONS' },
     { name: 'operations-pulse_v1', stream: 'FULFILMENT', trouble: '' },
     { name: 'operations-pulse_v1', stream: 'ORDERS' },
   ]);
-  expect(consumers[0]?.partitions.map(({ missing }) => missing)).toEqual(Array.from({ length: 8 }, () => false));
+  expect(consumers[1]?.partitions.map(({ missing }) => missing)).toEqual(Array.from({ length: 8 }, () => false));
   expect((await ask(listConsumers, { service: 'orders' })).consumers).toEqual([]);
 });
 

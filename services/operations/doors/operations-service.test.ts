@@ -133,6 +133,7 @@ const requests: Record<string, Record<string, unknown>> = {
   switchProjection: build,
   discardProjectionBuild: build,
   compareProjection: build,
+  eraseCustomer: { customerId: 'alice', note: 'please' },
 };
 
 test.each(OperationsService.methods.filter((method) => !getOption(method, open)))(

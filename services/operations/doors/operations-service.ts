@@ -35,7 +35,7 @@ import {
   wholeDeadLetterMessage,
 } from './dead-letter-messages.ts';
 import { discard } from './discard.ts';
-import { erasureMethods } from './erasure-methods.ts';
+import { type ErasureParts, erasureMethods } from './erasure-methods.ts';
 import { type FlowParts, flowMethods } from './flow-methods.ts';
 import { type LogParts, logMethods } from './log-methods.ts';
 import { paceOf } from './pace.ts';
@@ -58,6 +58,7 @@ export type OperationsDoorParts = {
   acts: Acts;
   clock(): Date;
 } & CatalogueParts &
+  ErasureParts &
   FlowParts &
   LogParts &
   ProjectionParts;
@@ -72,7 +73,7 @@ export function operationsDoor(parts: OperationsDoorParts): Door {
     ...catalogueMethods(parts),
     ...projectionMethods(parts),
     ...rebalanceMethods(parts),
-    ...erasureMethods(),
+    ...erasureMethods(parts),
 
     async listFulfilments({ status, overdue, pageSize, pageToken, atLeast }, call) {
       requireRole(call, 'operator');

@@ -21,6 +21,8 @@ export const notificationsView: View<NotificationDocument, EmailSent> = {
   version: 1,
   sources: [{ journal: NOTICES, aggregate: 'email' }],
   types: new EventTypes([EmailSentSchema]),
+  ownerField: 'customerId',
+  erased: (email) => ({ ...email, to: '' }),
   documentId: ({ data }) => data.causeId,
   indexes: [
     { key: { orderId: 1, sentAt: -1, _id: -1 } },

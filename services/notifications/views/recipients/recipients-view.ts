@@ -23,6 +23,8 @@ export const recipientsView: View<Recipient, OrderPlaced> = {
   version: 1,
   sources: [{ journal: journalOf('orders'), aggregate: 'order' }],
   types: new EventTypes([OrderPlacedSchema]),
+  ownerField: 'customerId',
+  erased: (recipient) => ({ ...recipient, email: '', name: '' }),
   project: (_, event) => recipientOf(event),
 };
 

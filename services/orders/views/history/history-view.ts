@@ -1,4 +1,4 @@
-import { create, type DescMessage, toBinary } from '@bufbuild/protobuf';
+import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { Binary } from 'mongodb';
 import { file_causeway_fulfilment_v1_events } from '#gen/causeway/fulfilment/v1/events_pb.js';
@@ -16,8 +16,9 @@ import { file_causeway_public_v1_events } from '#gen/causeway/public/v1/events_p
 import { file_causeway_shipping_v1_events } from '#gen/causeway/shipping/v1/events_pb.js';
 import { CallError } from '#kit/errors.ts';
 import { EventTypes, eventsIn, type RecordedEvent } from '#kit/event.ts';
+import { hasPersonalData, withoutPersonalData } from '#kit/personal-data.ts';
 import { journalOf, NOTICES, PUBLIC } from '#kit/streams.ts';
-import type { EventSource, View } from '#kit/view.ts';
+import type { EventSource, Stored, View } from '#kit/view.ts';
 import type { ViewReader } from '#kit/view-reader.ts';
 
 /** An event of an order's history. */
@@ -73,10 +74,11 @@ const types = new EventTypes([
 
 export const historyView: View<HistoryDocument> = {
   name: 'history',
-  version: 2,
+  version: 3,
   sources: historySources,
   types,
   appendOnly: true,
+  erased,
   documentId: ({ key, stream, sequence }) => `${key}:${stream}:${sequence}`,
   project(_, event) {
     return { ...pastEvent(event), customerId: isPlaced(event) ? event.data.customerId : '' };
@@ -104,6 +106,13 @@ export async function historyOf(
     });
   }
   return causalOrder(events);
+}
+
+function erased(event: Stored<HistoryDocument>): HistoryDocument {
+  const type = types.type(event.type);
+  if (!hasPersonalData(type)) return event;
+  const said = fromBinary(type, event.data.value());
+  return { ...event, data: new Binary(toBinary(type, withoutPersonalData(type, said))) };
 }
 
 function isPlaced(event: RecordedEvent): event is RecordedEvent<OrderPlaced> {

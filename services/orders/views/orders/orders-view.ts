@@ -67,6 +67,9 @@ export const ordersView: View<OrderDocument, OrderEvent> = {
     { key: { placedAt: -1, _id: -1 } },
   ],
 
+  ownerField: 'customerId',
+  erased: (order) => ({ ...order, email: '', emailKey: '', shipTo: addressOf(undefined) }),
+
   project(order, { data, time, version, correlationId }) {
     if (data.$typeName === 'causeway.orders.v1.OrderPlaced') return placed(data, { time, version, correlationId });
     if (order === undefined) return undefined;
@@ -89,7 +92,6 @@ export const ordersView: View<OrderDocument, OrderEvent> = {
 type Placing = Pick<RecordedEvent, 'time' | 'version' | 'correlationId'>;
 
 function placed(event: OrderPlaced, { time, version, correlationId }: Placing): OrderDocument {
-  const { name = '', line1 = '', line2 = '', city = '', postalCode = '', countryCode = '' } = event.shipTo ?? {};
   return {
     customerId: event.customerId,
     status: OrderStatus.PLACED,
@@ -103,7 +105,7 @@ function placed(event: OrderPlaced, { time, version, correlationId }: Placing): 
     paymentMethod: event.paymentMethod,
     email: event.email,
     emailKey: emailKey(event.email),
-    shipTo: { name, line1, line2, city, postalCode, countryCode },
+    shipTo: addressOf(event.shipTo),
     placedAt: time,
     updatedAt: time,
     version,
@@ -111,6 +113,12 @@ function placed(event: OrderPlaced, { time, version, correlationId }: Placing): 
     trackingNumber: '',
     correlationId,
   };
+}
+
+/** Where the order goes; all empty where the customer was erased. */
+function addressOf(shipTo: Address | undefined): OrderDocument['shipTo'] {
+  const { name = '', line1 = '', line2 = '', city = '', postalCode = '', countryCode = '' } = shipTo ?? {};
+  return { name, line1, line2, city, postalCode, countryCode };
 }
 
 /** What two addresses that differ in case only have in common. */

@@ -1,0 +1,23 @@
+import {
+  type CustomerErasureRequested,
+  CustomerErasureRequestedSchema,
+} from '#gen/causeway/operations/v1/events_pb.js';
+import { EventTypes, type RecordedEvent, readEvent, versionOf } from '#kit/event.ts';
+import type { Journal } from '#kit/journal.ts';
+import { subjectOf } from '#kit/partitions.ts';
+import { noKeys } from '#kit/personal-data.ts';
+import { erasureAggregate } from './erasure-aggregate.ts';
+
+const types = new EventTypes([CustomerErasureRequestedSchema]);
+
+/** The event that a request for an erasure made: of this version of the aggregate. */
+export async function requestedErasure(
+  journal: Journal,
+  key: string,
+  version: number,
+): Promise<RecordedEvent<CustomerErasureRequested>> {
+  const subject = subjectOf(journal.declaration.service, erasureAggregate.name, key);
+  const found = (await journal.history(subject)).find((message) => versionOf(message) === version);
+  if (found === undefined) throw new Error(`${subject} has no version ${version}`);
+  return (await readEvent(found, types, noKeys)) as RecordedEvent<CustomerErasureRequested>;
+}
