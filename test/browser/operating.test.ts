@@ -147,6 +147,19 @@ test('the overview says which service is away, and shows the others', async () =
   expect(await map.getByRole('button', { name: /^Service orders up/ }).count()).toBe(1);
 });
 
+test('who owns which partition of a service is seen in its details, with since when and how it came to be so', async () => {
+  const page = await visit(browser, platform, 'olga');
+  const map = page.getByRole('group', { name: /^Map of the flow/ });
+  await map.getByRole('button', { name: /^Service orders/ }).click();
+
+  const details = page.getByRole('region', { name: 'Details' });
+  await details.getByText(/partitions 0, 1, 2, 3, 4, 5, 6, 7 since .+ ago/).waitFor();
+  await details.getByText('Who owned what, of the last day').click();
+  const changes = details.getByRole('list', { name: 'Changes of ownership' });
+  await changes.getByText('got 0, 1, 2, 3, 4, 5, 6, 7').waitFor();
+  await changes.getByText(/one of 1 instance, owned 0, 1, 2, 3, 4, 5, 6, 7 then/).waitFor();
+});
+
 /** Orders are placed and cancelled, while others read: what was once seen must stay, and go no step back. */
 async function underLoad(alice: ReturnType<typeof ordersOf>, reader: Client) {
   const reading = ordersOf(reader);

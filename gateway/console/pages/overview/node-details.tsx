@@ -9,6 +9,7 @@ import { counted, ordinal } from '../../parts/words.ts';
 import { rateText } from './figures.ts';
 import type { ConsumerNode, FlowGraph, JournalNode, ServiceNode } from './flow-graph.ts';
 import { consumerSign, serviceWord } from './flow-words.ts';
+import { OwnedPartitions, RebalanceHistory } from './partitions.tsx';
 
 type Parts = { graph: FlowGraph; id: string; onSelect: (id: string | undefined) => void };
 
@@ -100,6 +101,7 @@ export function ServiceFacts({ service, onSelect }: { service: ServiceNode; onSe
       {consumers.length > 0 && <h3>Listens</h3>}
       <ConsumerList consumers={consumers} nameOf={({ label }) => label} onSelect={onSelect} />
       <Instances instances={state?.instances ?? []} />
+      {consumers.length > 0 && <RebalanceHistory service={service.name} />}
     </>
   );
 }
@@ -157,7 +159,7 @@ function Instances({ instances }: { instances: readonly ServiceInstance[] }) {
             <Badge tone={instance.ready ? 'good' : 'bad'}>{instance.ready ? 'ready' : 'not ready'}</Badge>
             <span className="muted below">
               on {instance.host}, started <Moment at={instance.startedAt} />
-              {instance.partitions.length > 0 && `, partitions ${instance.partitions.join(', ')}`}
+              <OwnedPartitions {...instance} />
               {clockText(instance)}
             </span>
             {instance.reasons.map((reason) => (
