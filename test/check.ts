@@ -26,6 +26,7 @@ const checks: Check[] = [
     command: ['depcruise', 'kit', 'services', 'gateway', 'bench', 'test', '--output-type', 'err'],
   },
   { name: 'nothing unused', command: ['knip'] },
+  { name: 'manifests', command: ['node', 'test/manifests/main.ts'] },
 ];
 
 if (reference === undefined) {

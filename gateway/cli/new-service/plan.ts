@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SCALING_LIST, scaledObject, scalingPath } from '../scaled-object.ts';
 import { addresses, deployEntry, deployPath, kustomization } from './deploy-entry.ts';
 import { NameError, type NewService, renamed, templateNames } from './names.ts';
 import { type Addition, wiring, withAdditions } from './wiring.ts';
@@ -43,6 +44,7 @@ export function planOf(root: string, names: NewService): Plan {
     ...contracts.map((path) => [of(`proto/${path}`), of(read(`${TEMPLATE_CONTRACTS}/${path}`))] as const),
     ...services.map((path) => [of(path), of(read(`${TEMPLATE}/${path}`))] as const),
     [deployPath(names.service.kebab), deployEntry(names.service.kebab)] as const,
+    [scalingPath(names.service.kebab), scaledObject({ service: names.service.kebab, consumers: [] })] as const,
   ]);
   for (const [path, text] of written) written.set(path, text.replace(TEMPLATE_NAMESPACE, randomUUID()));
   const additions = wiring(names);
@@ -58,6 +60,7 @@ export function planOf(root: string, names: NewService): Plan {
   );
   const all = globSync('services/*/main.ts', { cwd: root }).map((path) => path.split('/')[1] ?? '');
   changed.set(KUSTOMIZATION, kustomization([...all, names.service.kebab]));
+  changed.set(SCALING_LIST, kustomization([...all, names.service.kebab]));
   changed.set(ADDRESSES, addresses([...all, names.service.kebab]));
   return { written, changed, additions, examples: JSON.parse(of(read(`${TEMPLATE}/golden.json`))) };
 }
