@@ -28,7 +28,7 @@ import type { ErasureCommand } from './domain/erasure.ts';
 import { Acts, type Letters } from './doors/acts.ts';
 import { operationsDoor } from './doors/operations-service.ts';
 import { Overview } from './doors/overview.ts';
-import { observeFulfilments } from './fulfilment-metrics.ts';
+import { observeOrders } from './order-metrics.ts';
 import { destroyKeys, destroyKeysOnErasureRequested } from './reactions/destroy-keys.ts';
 import type { OperationsSettings } from './settings.ts';
 import { latencies, openFulfilments } from './views/fulfilments/fulfilment-figures.ts';
@@ -128,7 +128,7 @@ export async function operations(
     async start() {
       await journal.ensure();
       await ensureJournals(broker, [journalOf('orders'), journalOf('fulfilment')]);
-      ends = [observeJournal(broker, journal.declaration, logger), observeFulfilments(figures, logger)];
+      ends = [observeJournal(broker, journal.declaration, logger), observeOrders(figures, logger)];
       await work.start(health);
     },
     async stop() {

@@ -3,7 +3,7 @@ import { queryIn } from './queries.ts';
 
 test('what a query asks for is found in it', () => {
   const query = `histogram_quantile(0.99, sum by (view, le) (rate(delay_bucket{view!="a,b", le=~"1|2"}[5m])))
-    / on (app) max(up) > 5 and causeway:ratio_5m or vector(0)`;
+    / on (app) max(up offset 5m) > 5 and causeway:ratio_5m or vector(0)`;
 
   expect(queryIn(query)).toEqual({
     selectors: [

@@ -10,14 +10,14 @@ export type Query = {
 const GROUPING = /\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)/g;
 const STRING = /"(?:[^"\\]|\\.)*"/g;
 const SELECTOR = /([a-zA-Z_:][\w:]*)\s*(?:\{([^}]*)\})?(?!\s*\(|[\w:])/g;
-const KEYWORDS = new Set(['and', 'or', 'unless', 'bool', 'offset', 'by', 'without', 'on', 'ignoring']);
+const KEYWORDS = new Set(['and', 'or', 'unless', 'bool', 'by', 'without', 'on', 'ignoring']);
 
 /** What a PromQL query asks for. It knows as much of the language as dashboards and alerts use. */
 export function queryIn(text: string): Query {
-  const withoutRanges = text.replaceAll(/\[[^\]]*\]/g, '');
-  const grouping = [...withoutRanges.matchAll(GROUPING)].flatMap(([, labels = '']) => wordsIn(labels));
+  const withoutTimes = text.replaceAll(/\[[^\]]*\]|\boffset\s+\w+/g, '');
+  const grouping = [...withoutTimes.matchAll(GROUPING)].flatMap(([, labels = '']) => wordsIn(labels));
   // Strings between braces are values of labels; elsewhere they are arguments.
-  const bare = withoutRanges
+  const bare = withoutTimes
     .replaceAll(GROUPING, ' ')
     .replaceAll(/\{[^}]*\}|"(?:[^"\\]|\\.)*"/g, (part) => (part.startsWith('{') ? part : ' 0 '));
   const selectors = [...bare.matchAll(SELECTOR)]
