@@ -1,5 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import { PartitionsAssignedSchema } from '#gen/causeway/events/v1/partitions_assigned_pb.js';
+import { type PersonalDataErased, PersonalDataErasedSchema } from '#gen/causeway/events/v1/personal_data_erased_pb.js';
 import type { ItemListed, ItemPriceChanged, ItemRestocked } from '#gen/causeway/inventory/v1/events_pb.js';
 import type { Broker } from '#kit/broker.ts';
 import type { RecordedEvent } from '#kit/event.ts';
@@ -71,6 +72,7 @@ class Findings {
   readonly #ids = new Set<string>();
   readonly #stocked: Pieces = new Map();
   readonly #events = new Map<string, number>();
+  readonly #erasedKeys = new Set<string>();
   readonly #outcomes = new Map<string, number>();
   readonly #waiting = new Map<string, string[]>();
   readonly #problems: string[] = [];
@@ -103,8 +105,13 @@ class Findings {
     if (!isNext) this.problem(`${place}: version ${event.version} follows ${known ?? 0}`);
     this.#versions.set(event.subject, event.version);
     const aggregate = event.subject.split('.')[3] ?? '';
+    if (event.type === PersonalDataErasedSchema.typeName) this.#erased(event.data as Message as PersonalDataErased);
     if (aggregate === 'item') this.#stock(event);
     else if (ABOUT_ORDERS.has(aggregate) && !event.type.endsWith('.RequestIdUsed')) this.#order(event);
+  }
+
+  #erased({ keyIds }: PersonalDataErased): void {
+    for (const keyId of keyIds) this.#erasedKeys.add(keyId);
   }
 
   #order(event: RecordedEvent): void {
@@ -123,6 +130,7 @@ class Findings {
     const since = (stream: string) => this.#keptSince.get(stream) ?? new Date(0);
     const keptSince = { emails: since('NOTICES'), published: since('PUBLIC') };
     for (const [orderId, facts] of this.#facts) {
+      facts.isErased = this.#erasedKeys.has(facts.keyId);
       for (const problem of problemsOf(facts, keptSince)) this.problem(`order ${orderId} ${problem}`);
       const reason = waitsFor(facts);
       if (reason === undefined) {

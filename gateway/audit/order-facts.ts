@@ -24,6 +24,10 @@ export type OrderFacts = {
   /** When these happened. */
   at: Partial<Record<'confirmed' | 'shipped' | 'completed' | 'cancelled', Date>>;
   total: bigint;
+  /** Of its customer's data. */
+  keyId: string;
+  /** The customer was erased since: nobody is told any more. */
+  isErased: boolean;
   /** The latest event of its fulfilment, and why it failed or needs attention. */
   fulfilment: string;
   fulfilmentReason: string;
@@ -77,6 +81,8 @@ const nothing: Omit<OrderFacts, 'at' | 'emails' | 'eventIds' | 'said'> = {
   completed: 0,
   cancelled: 0,
   total: 0n,
+  keyId: '',
+  isErased: false,
   fulfilment: '',
   fulfilmentReason: '',
   reserved: undefined,
@@ -108,6 +114,7 @@ export function learn(facts: OrderFacts, event: RecordedEvent): void {
     case 'causeway.orders.v1.OrderPlaced':
       facts.placed++;
       facts.total = nanosOf(data.total);
+      facts.keyId = event.keyId;
       break;
     case 'causeway.orders.v1.OrderConfirmed':
       facts.confirmed++;

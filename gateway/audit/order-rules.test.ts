@@ -91,6 +91,10 @@ describe('an order as it must not be', () => {
   });
 });
 
+test('nobody who was erased has to be told', () => {
+  expect(problemsOf({ ...cancelled, emails: [], isErased: true }, always)).toEqual([]);
+});
+
 describe('of what is kept for a while only', () => {
   const [before, after] = [new Date(1_000), new Date(3_000)];
   const since = { emails: new Date(2_000), published: new Date(2_000) };

@@ -106,10 +106,11 @@ function money(facts: OrderFacts): string[] {
 }
 
 function told(facts: OrderFacts, keptSince: KeptSince): string[] {
-  const { emails, completed, cancelled, publishedCompleted, publishedCancelled, at } = facts;
+  const { emails, completed, cancelled, publishedCompleted, publishedCancelled, at, isErased } = facts;
   const twice = emails.find((email, index) => emails.indexOf(email) !== index);
   const kinds = emails.map((email) => email.split(' ')[0]);
-  const lacks = (kind: string, since: Date | undefined) => !kinds.includes(kind) && isAfter(since, keptSince.emails);
+  const lacks = (kind: string, since: Date | undefined) =>
+    !isErased && !kinds.includes(kind) && isAfter(since, keptSince.emails);
   const isOdd = (published: number, times: number, since: Date | undefined) =>
     published !== times && (published > 0 || isAfter(since, keptSince.published));
   return problems([

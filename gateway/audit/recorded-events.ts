@@ -1,13 +1,11 @@
 import { eventFiles } from '#gen/events.js';
 import type { Broker } from '#kit/broker.ts';
 import { EventTypes, eventsIn, type RecordedEvent, readEvent } from '#kit/event.ts';
+import { noKeys } from '#kit/personal-data.ts';
 import { messagesBetween } from '#kit/stream-window.ts';
 
 /** Every event that any service knows. */
 const types = new EventTypes(eventFiles.flatMap(eventsIn));
-
-/** Personal data is not needed to audit, and stays sealed. */
-const noKeys = { find: async () => undefined };
 
 /**
  * A stream's events, first to last, as far as it has come when it is begun.
@@ -24,6 +22,7 @@ export async function* recordedEvents(
     to: state.last_seq,
   })) {
     try {
+      // Personal data is not needed to audit, and stays sealed.
       yield await readEvent(stored, types, noKeys);
     } catch (error) {
       onMalformed(`${stream} ${stored.sequence}: ${error instanceof Error ? error.message : error}`);
