@@ -27,6 +27,7 @@ const parts = await openServiceParts(
   { natsUrl, mongodbUri, replicas: 1, personalDataKey: masterKey(settings), sampleData: false },
   createLogger('rebuild', 'warn'),
 );
+await parts.personalData.begin();
 const { state } = await parts.broker.manager.streams.info('ORDERS', { subjects_filter: 'orders.event.*.order.*' });
 const subjects = Object.keys(state.subjects ?? {});
 /** Where each partition ends: one that is through says nothing of the others. */

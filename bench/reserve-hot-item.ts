@@ -14,7 +14,7 @@ import { Journal } from '#kit/journal.ts';
 import { becomesReady } from '#kit/lifecycle.ts';
 import { subjectOf } from '#kit/partitions.ts';
 import { masterKey, platformSettings } from '#kit/platform-settings.ts';
-import { openServiceParts } from '#kit/service-parts.ts';
+import { openServiceParts, startService } from '#kit/service-parts.ts';
 import { readSettings } from '#kit/settings.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
 import { inventoryJournal, itemAggregate } from '../services/inventory/adapters/item-aggregate.ts';
@@ -35,7 +35,7 @@ const parts = await openServiceParts(
 );
 const { broker } = parts;
 const service = await inventory(parts);
-await service.start();
+await startService(service, parts);
 await becomesReady(() => service.health());
 await stockItem(Number(count) * 2);
 

@@ -7,7 +7,7 @@ import {
   platformSettings,
 } from '#kit/platform-settings.ts';
 import type { Started } from '#kit/process.ts';
-import { openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
+import { startService as beginService, openServiceParts, type ServiceParts } from '#kit/service-parts.ts';
 import type { SettingValues } from '#kit/settings.ts';
 import type { Logger, LogLevel } from '#kit/telemetry/logging.ts';
 import { createLogger } from '#kit/telemetry/logging.ts';
@@ -111,6 +111,6 @@ async function startService(
   started.add(`the connections of ${name}`, parts.close);
   const { natsMonitorUrl = servers.natsMonitorUrl } = settings;
   const service = await compositions[name](parts, { ...settings, natsMonitorUrl });
-  await service.start();
+  await beginService(service, parts);
   return { name, doors: service.doors, health: () => service.health(), close: () => service.stop() };
 }

@@ -46,7 +46,8 @@ export class Assignments implements Publisher {
   }
 
   says(): ReturnType<Publisher['says']> {
-    return { journal: NOTICES, aggregate: SERVICE_AGGREGATE, eventTypes: [PartitionsAssignedSchema.typeName] };
+    const { service: key } = this.#parts;
+    return { journal: NOTICES, aggregate: SERVICE_AGGREGATE, eventTypes: [PartitionsAssignedSchema.typeName], key };
   }
 
   /** Notes that these partitions are owned from now on, and tells it. @param members how many there are of the service. */

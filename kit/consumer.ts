@@ -107,7 +107,11 @@ export class KeyedConsumer<Event extends Message = Message> {
   }
 
   describe(): ConsumerDescription {
-    return { ...describedConsumer(this.name, 'reaction', this.#reaction), attemptTimeoutMs: this.#attemptTimeoutMs };
+    const opens = this.#reaction.types.holdPersonalData();
+    return {
+      ...describedConsumer(this.name, 'reaction', this.#reaction, opens),
+      attemptTimeoutMs: this.#attemptTimeoutMs,
+    };
   }
 
   /** Says what keeps it from making progress, if anything does. Parked messages don't. */

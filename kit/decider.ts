@@ -199,8 +199,9 @@ export class CommandHandler<Command, State, Event extends { type: string }, Stat
 
   /** The events that it makes. */
   says(): ReturnType<Publisher['says']> {
-    const { name: aggregate, events } = this.#aggregate;
-    return { journal: this.#journal.declaration, aggregate, eventTypes: eventTypesOf(events) };
+    const { name: aggregate, events, state } = this.#aggregate;
+    const sealsPersonalData = [...Object.values<DescMessage>(events), state.type].some(hasPersonalData);
+    return { journal: this.#journal.declaration, aggregate, eventTypes: eventTypesOf(events), sealsPersonalData };
   }
 
   /** The aggregate as the stream's leader knows it; undefined where there is none. */

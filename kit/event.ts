@@ -13,7 +13,7 @@ import { EventKind, event as eventOption } from '#gen/causeway/events/v1/options
 import { PermanentError } from './errors.ts';
 import { MessageHeaders } from './message-headers.ts';
 import { parseSubject } from './partitions.ts';
-import { type Keys, unsealedAtBest } from './personal-data.ts';
+import { hasPersonalData, type Keys, unsealedAtBest } from './personal-data.ts';
 
 /** What is known of an event beside what it says. In headers on the wire: CloudEvents 1.0, NATS binary mode. */
 export type EventContext = {
@@ -114,6 +114,11 @@ export class EventTypes {
 
   names(): string[] {
     return [...this.#types.keys()];
+  }
+
+  /** Whether any of them has something sealed in it. */
+  holdPersonalData(): boolean {
+    return [...this.#types.values()].some(hasPersonalData);
   }
 
   knows(name: string): boolean {

@@ -3,7 +3,7 @@ import { type KV, Kvm } from '@nats-io/kv';
 import type { Broker } from './broker.ts';
 import type { Logger } from './telemetry/logging.ts';
 
-const BUCKET = 'consumer-floors';
+export const FLOORS_BUCKET = 'consumer-floors';
 /** What is handled and not noted yet comes again where the broker and the process that handled it die together. */
 const NOTE_MS = 1_000;
 
@@ -40,7 +40,7 @@ export class Floors {
   }
 
   static async #open(broker: Broker, service: string, logger: Logger): Promise<Floors> {
-    const bucket = await new Kvm(broker.js).create(BUCKET, {
+    const bucket = await new Kvm(broker.js).create(FLOORS_BUCKET, {
       history: 1,
       replicas: broker.replicas,
       allow_direct: false,

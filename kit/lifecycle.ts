@@ -4,6 +4,7 @@ import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
 import type { PersonalData } from './personal-data.ts';
 import type { Door } from './rpc/door.ts';
+import type { ServiceDescription } from './service-descriptions.ts';
 
 /** What a part of the platform says of itself. Not ready: it can't do its work now, for these reasons. */
 export type Health = { ready: boolean; reasons: string[] };
@@ -17,6 +18,8 @@ export type Service = {
   /** Drains: takes nothing new, finishes what it holds, then closes. May be called in any state. */
   stop(): Promise<void>;
   health(): Promise<Health>;
+  /** What it says, what it listens to and what it asks: its permissions at the broker are made from it. */
+  describe(): ServiceDescription;
 };
 
 /**

@@ -13,6 +13,7 @@ import { acknowledgeNow, acknowledgeSoon } from './acknowledging.ts';
 import type { Broker } from './broker.ts';
 import type { Reaction } from './consumer.ts';
 import { parkingPlace } from './dead-letters.ts';
+import { type Errand, runInLane } from './errand.ts';
 import { UnavailableError } from './errors.ts';
 import { Floors } from './floors.ts';
 import { storedFromConsumer } from './journal.ts';
@@ -25,7 +26,8 @@ import {
   MessageHandling,
   type Turn,
 } from './message-handling.ts';
-import { answerAsOwner, type OwnerAnswer, type OwnerRequest } from './owner-requests.ts';
+import { addConsumer, updateConsumer } from './named-consumers.ts';
+import { answerAsOwner } from './owner-requests.ts';
 import type { Tenure } from './ownership.ts';
 import { Parking } from './parking.ts';
 import { Claim } from './poison.ts';
@@ -44,9 +46,6 @@ export type PartitionOptions = HandlingOptions & {
   /** How long a stop waits for what is at work. */
   drainMs: number;
 };
-
-/** What is done once in a key's lane, beside its messages. */
-type Errand = { key: string; run(): Promise<void> };
 
 type InLane = Delivery | Errand;
 
@@ -71,8 +70,6 @@ const CONSUMER_EXISTS = 10_148;
 const HANDOVER_LOOK_MS = 250;
 const HANDOVER_MS = 60_000;
 const ON_ITS_WAY_MS = 200;
-/** An operator is not kept waiting for longer by keys that are at work. */
-const ERRAND_STARTS_WITHIN_MS = 10_000;
 /** By then the turn that the message came in has ended. */
 const AFTER_TURN_MS = 1_000;
 
@@ -231,7 +228,7 @@ export class PartitionConsumer<Event extends Message> {
    * makes it anew by itself, as it was made the first time, and knows nothing of what was acknowledged since.
    */
   async #ensureConsumer(floors: Floors): Promise<{ floor: number; info: ConsumerInfo }> {
-    const { consumers } = this.#parts.broker.manager;
+    const { broker } = this.#parts;
     const floor = (await floors.read(this.#consumer, this.partition)) ?? (await this.#firstFloor(floors));
     const begin =
       floor === 0
@@ -246,7 +243,7 @@ export class PartitionConsumer<Event extends Message> {
       ack_wait: this.#options.ackWaitMs * 1_000_000,
     };
     try {
-      const info = await consumers.add(this.#stream, {
+      const info = await addConsumer(broker, this.#stream, {
         durable_name: this.#durable,
         ack_policy: AckPolicy.Explicit,
         mem_storage: true,
@@ -257,7 +254,10 @@ export class PartitionConsumer<Event extends Message> {
       return { floor, info };
     } catch (error) {
       if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_EXISTS) throw error;
-      return { floor, info: await consumers.update(this.#stream, this.#durable, changeable) };
+      return {
+        floor,
+        info: await updateConsumer(broker, this.#stream, { durable_name: this.#durable, ...changeable }),
+      };
     }
   }
 
@@ -311,46 +311,13 @@ export class PartitionConsumer<Event extends Message> {
   #answer(ended: AbortSignal, parking: Parking, lanes: Lanes<InLane>): () => void {
     const { broker } = this.#parts;
     const attempt = this.#handling.replay.bind(this.#handling);
-    return answerAsOwner(broker, { consumer: this.#consumer, partition: this.partition }, (request) => {
-      const row = parking.row(this.partition, request.key);
-      return this.#inLane(request, ended, lanes, () => answerRequest(request, { broker, row, attempt, ended }));
+    return answerAsOwner(broker, { consumer: this.#consumer, partition: this.partition }, async (request) => {
+      const { outage } = this.#handling;
+      if (outage !== undefined) throw new UnavailableError(outage);
+      const { key } = request;
+      const row = parking.row(this.partition, key);
+      return runInLane(lanes, key, ended, () => answerRequest(request, { broker, row, attempt, ended }));
     });
-  }
-
-  /** Runs when it is the key's turn, with nothing else of the key at work. */
-  async #inLane(
-    { key }: OwnerRequest,
-    ended: AbortSignal,
-    lanes: Lanes<InLane>,
-    run: () => Promise<OwnerAnswer>,
-  ): Promise<OwnerAnswer> {
-    const { outage } = this.#handling;
-    if (outage !== undefined) throw new UnavailableError(outage);
-    const { promise, resolve, reject } = Promise.withResolvers<OwnerAnswer>();
-    let isGivenUp = false;
-    const giveUp = (why: string) => {
-      isGivenUp = true;
-      reject(new UnavailableError(why));
-    };
-    const late = setTimeout(() => giveUp('the partition has other keys at work'), ERRAND_STARTS_WITHIN_MS);
-    const end = () => giveUp('the owner of the partition stops, or begins again');
-    const begin = () => {
-      clearTimeout(late);
-      ended.removeEventListener('abort', end);
-    };
-    ended.addEventListener('abort', end, { once: true });
-    lanes.add({
-      key,
-      run: async () => {
-        begin();
-        if (!isGivenUp) await run().then(resolve, reject);
-      },
-    });
-    try {
-      return await promise;
-    } finally {
-      begin();
-    }
   }
 
   async #pull(turn: AbortController, lanes: Lanes<InLane>): Promise<ConsumerMessages> {

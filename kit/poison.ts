@@ -1,7 +1,7 @@
 import { type KV, Kvm } from '@nats-io/kv';
 import type { Broker } from './broker.ts';
 
-const CLAIMS_BUCKET = 'consumer-claims';
+export const CLAIMS_BUCKET = 'consumer-claims';
 
 /** Claims without progress after which messages are handled one at a time. */
 const CLAIMS_BEFORE_CAUTION = 2;

@@ -78,7 +78,7 @@ export class Projection<Document extends object> {
   }
 
   describe(): ConsumerDescription {
-    return describedConsumer(this.name, 'projection', this.view);
+    return describedConsumer(this.name, 'projection', this.view, this.holdsPersonalData);
   }
 
   health(): Health {

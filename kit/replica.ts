@@ -12,7 +12,7 @@ import { subjectOf } from './partitions.ts';
 import { type Keys, noKeys } from './personal-data.ts';
 import { messagesBetween } from './stream-window.ts';
 import type { Logger } from './telemetry/logging.ts';
-import { type Checkpoint, checkpointIds, collectionOf, type Stored, type View } from './view.ts';
+import { type Checkpoint, checkpointIds, collectionOf, type EventSource, type Stored, type View } from './view.ts';
 
 export type ReplicaParts = {
   broker: Broker;
@@ -76,6 +76,11 @@ export class Replica<Document extends object, Event extends Message = Message> {
   async stop(): Promise<void> {
     this.#stop?.abort();
     await this.#running;
+  }
+
+  /** What it follows. */
+  describe(): EventSource {
+    return { journal: this.#journal.declaration, aggregate: this.#aggregate };
   }
 
   health(): Health {

@@ -2,8 +2,19 @@ import type { Db } from 'mongodb';
 import type { Broker } from './broker.ts';
 import { connectAtStart } from './broker-at-start.ts';
 import { connectDatabase } from './database.ts';
+import type { Service } from './lifecycle.ts';
 import { PersonalData } from './personal-data.ts';
+import { needsKeys } from './service-descriptions.ts';
 import type { Logger } from './telemetry/logging.ts';
+
+/** Starts a service, with customers' keys where it has to do with them. @throws as `PersonalData.begin` and its start do. */
+export async function startService(
+  service: Service,
+  { personalData }: Pick<ServiceParts, 'personalData'>,
+): Promise<void> {
+  if (needsKeys(service.describe())) await personalData.begin();
+  await service.start();
+}
 
 /** What a service is made from. Tests hand over other parts than production does, and nothing else differs. */
 export type ServiceParts = {
@@ -32,7 +43,7 @@ export type ServicePartsSettings = {
   sampleData: boolean;
 };
 
-/** Connects a service to its broker and database. */
+/** Connects a service to its broker and database. Customers' keys are to be begun. */
 export async function openServiceParts(
   service: string,
   settings: ServicePartsSettings,
@@ -52,7 +63,7 @@ export async function openServiceParts(
     service,
     broker,
     db: database.db,
-    personalData: await PersonalData.open(broker, settings.personalDataKey),
+    personalData: PersonalData.at(broker, settings.personalDataKey),
     logger,
     clock,
     sampleData: settings.sampleData,

@@ -6,7 +6,7 @@ import { startHttpServer } from './rpc/http-server.ts';
 import { Identity } from './rpc/identity.ts';
 import { unlimited } from './rpc/limit.ts';
 import { Pipeline } from './rpc/pipeline.ts';
-import { openServiceParts, type ServiceParts } from './service-parts.ts';
+import { openServiceParts, type ServiceParts, startService } from './service-parts.ts';
 import { port, readSettings, type Settings, type SettingValues, text } from './settings.ts';
 import { createLogger } from './telemetry/logging.ts';
 import { startTelemetry } from './telemetry/setup.ts';
@@ -59,7 +59,7 @@ export function runService<Own extends Settings = Record<never, never>>(
     started.add('connections', parts.close);
     const service = await compose(parts, ownSettings);
     started.add(name, service.stop);
-    await service.start();
+    await startService(service, parts);
     // The caller is limited at the gateway, and checked here again: a service trusts no network.
     const identity = new Identity(identitySettings(settings));
     const pipeline = new Pipeline({ identity, limit: unlimited, logger });

@@ -1,5 +1,6 @@
 import { type ConsumerInfo, DeliverPolicy, JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
 import { answered, type Broker } from './broker.ts';
+import { addConsumer } from './named-consumers.ts';
 import { allPartitions } from './partitions.ts';
 import type { EventSource } from './view.ts';
 
@@ -42,8 +43,8 @@ export async function countMessages(broker: Broker, view: Sources, counter: stri
   const countIn = async (stream: string) => {
     const { consumers } = broker.manager;
     // The server counts what a consumer has before it, and nothing else does.
-    const { num_pending } = await consumers.add(stream, {
-      name: counter,
+    const { num_pending } = await addConsumer(broker, stream, {
+      durable_name: counter,
       filter_subjects: subjectsIn(view, stream, '*'),
       deliver_policy: DeliverPolicy.All,
       mem_storage: true,

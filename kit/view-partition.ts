@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckPolicy,
   type Consumer,
-  type ConsumerConfig,
   type ConsumerInfo,
   type ConsumerMessages,
   DeliverPolicy,
@@ -13,6 +12,7 @@ import {
 import { answered, type Broker } from './broker.ts';
 import { UnavailableError } from './errors.ts';
 import type { StoredMessage } from './event.ts';
+import { addConsumer, type NamedConsumer } from './named-consumers.ts';
 import { answerAsOwner, type OwnerAnswer, type OwnerRequest } from './owner-requests.ts';
 import { ParkedKeys } from './parked-keys.ts';
 import { type Attempted, answerRequest } from './replay.ts';
@@ -226,8 +226,8 @@ export class ViewPartition<Document extends object> {
   }
 
   async #ensureConsumer({ stream, consumer, partition }: Lane): Promise<ConsumerInfo> {
-    const { consumers } = this.#parts.broker.manager;
-    const config: Partial<ConsumerConfig> = {
+    const { broker } = this.#parts;
+    const config: NamedConsumer = {
       durable_name: consumer,
       filter_subjects: subjectsIn(this.#parts.view, stream, partition),
       ack_policy: AckPolicy.All,
@@ -239,7 +239,7 @@ export class ViewPartition<Document extends object> {
       max_ack_pending: PREFETCH * 4,
       ack_wait: 60_000_000_000,
     };
-    const found = await consumers.add(stream, config).catch((error) => {
+    const found = await addConsumer(broker, stream, config).catch((error) => {
       if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_DIFFERS) throw error;
       // An older program's.
       return undefined;
@@ -247,8 +247,8 @@ export class ViewPartition<Document extends object> {
     // Whoever followed before has asked for messages, and would get the first ones. A consumer's end is told to it.
     if (found?.num_waiting === 0) return found;
     // How far the view has come is not the consumer's business, so it can be made anew.
-    await consumers.delete(stream, consumer);
-    return await consumers.add(stream, config);
+    await broker.manager.consumers.delete(stream, consumer);
+    return await addConsumer(broker, stream, config);
   }
 
   /** Does what an operator asks of the partition's owner, while no other message of the partition is at work. */

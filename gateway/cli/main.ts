@@ -5,6 +5,7 @@ import type { Caller } from '#kit/rpc/call.ts';
 import { signToken } from '#kit/rpc/identity.ts';
 import { readSettings, SettingsError } from '#kit/settings.ts';
 import { auditCommand } from './audit.ts';
+import { autoscalingCommand } from './autoscaling.ts';
 import { consumersCommand } from './consumers.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { doctorCommand } from './doctor.ts';
@@ -44,6 +45,7 @@ program
 
 for (const group of [
   auditCommand(),
+  autoscalingCommand(),
   deadLettersCommand(),
   fulfilmentsCommand(),
   newServiceCommand(),

@@ -63,6 +63,7 @@ export async function openTestParts(
   };
   const parts = await openServiceParts(service, settings, silent, clock);
   opened = parts;
+  await parts.personalData.begin();
   return parts;
 }
 

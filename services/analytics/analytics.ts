@@ -40,5 +40,6 @@ export async function analytics(parts: ServiceParts): Promise<Service> {
     },
     stop: () => work.stop(),
     health,
+    describe: () => work.describe(),
   };
 }

@@ -72,5 +72,6 @@ export async function fulfilment(
       await work.stop();
     },
     health,
+    describe: () => work.describe(),
   };
 }

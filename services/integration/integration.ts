@@ -155,5 +155,6 @@ export async function integration(
       await Promise.all([known.stop(), work.stop()]);
     },
     health,
+    describe: () => work.describe({ replicas: [known.describe()] }),
   };
 }

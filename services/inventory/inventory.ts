@@ -87,5 +87,6 @@ export async function inventory(parts: ServiceParts): Promise<Service> {
       await outbox.stop();
     },
     health,
+    describe: () => work.describe(),
   };
 }

@@ -117,6 +117,7 @@ export async function payments(
       await work.stop();
     },
     health,
+    describe: () => work.describe(),
   };
 }
 

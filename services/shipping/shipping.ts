@@ -69,5 +69,6 @@ export async function shipping(
       await work.stop();
     },
     health,
+    describe: () => work.describe(),
   };
 }

@@ -42,5 +42,6 @@ export async function blankSlate(parts: ServiceParts): Promise<Service> {
       await work.stop();
     },
     health: () => healthOf(parts, journal, [work]),
+    describe: () => work.describe(),
   };
 }
