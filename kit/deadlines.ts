@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { IndexDescription } from 'mongodb';
 import type { Health } from './lifecycle.ts';
 import { isOutage } from './outages.ts';
+import type { Tenure } from './ownership.ts';
 import type { Projection } from './projection.ts';
 import type { Logger } from './telemetry/logging.ts';
 import type { Stored } from './view.ts';
@@ -50,6 +51,7 @@ export class Deadlines<Document extends object> {
   readonly #clock: () => Date;
   readonly #options: DeadlineOptions;
   #partitions: readonly number[] = [];
+  #tenure: Tenure | undefined;
   /** The last document of the page before, where another page follows it. */
   #after: Stored<Document> | undefined;
   #stop: AbortController | undefined;
@@ -70,8 +72,9 @@ export class Deadlines<Document extends object> {
   }
 
   /** Looks after exactly these partitions from now on; resolves when nothing of the others is at work any more. */
-  async own(partitions: readonly number[]): Promise<void> {
+  async own(partitions: readonly number[], tenure?: Tenure): Promise<void> {
     this.#partitions = partitions;
+    this.#tenure = tenure;
     if (partitions.length === 0) {
       this.#stop?.abort();
       this.#stop = undefined;
@@ -103,6 +106,8 @@ export class Deadlines<Document extends object> {
 
   async #keepLooking(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
+      // A process that was paused may have lost all of them meanwhile.
+      await this.#tenure?.sure(stop);
       const page = this.#look(stop).catch((error) => this.#interrupted(error));
       this.#page = page;
       const isMore = await page;

@@ -67,6 +67,11 @@ test('an event is told with its kind, its version, what it means, where it is sa
   });
 });
 
+test('what several services say is told once, of none of them alone', () => {
+  const other = { ...fulfilment, journals: orders.journals, publishes: orders.publishes };
+  expect(found(PLACED, [orders, other])).toMatchObject({ stream: 'ORDERS', publisher: 'several-services' });
+});
+
 test('where its service never ran it is told without a place, with those that wait for it', () => {
   expect(found(PLACED, [fulfilment])).toMatchObject({
     stream: '',
