@@ -18,6 +18,7 @@ import { StartError } from '../process.ts';
 import { asBuffer } from './bytes.ts';
 import type { Door } from './door.ts';
 import { grpcStatus, type PassedOnError } from './errors.ts';
+import { explainMalformedGrpc } from './grpc-malformed.ts';
 import { CORRELATION_HEADER, correlationIdOf, type Incoming, type Pipeline, ServerStopping } from './pipeline.ts';
 import { addReflection } from './reflection.ts';
 
@@ -76,6 +77,7 @@ export async function startGrpcServer(
   pipeline: Pipeline,
   options: GrpcServerOptions,
 ): Promise<RunningServer> {
+  explainMalformedGrpc();
   const server = new Server({
     'grpc.max_receive_message_length': options.maxRequestBytes,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,

@@ -76,7 +76,9 @@ export async function startHttpServer(
     answering.add(response);
     response.once('close', () => answering.delete(response));
     if (isDraining) response.shouldKeepAlive = false;
-    handler(request, response);
+    // RFC 9112, 3.2. The library would make an address of it, and throw where nobody catches.
+    if (URL.canParse(`http://${request.headers.host ?? 'none'}`)) handler(request, response);
+    else answer(response, 400, { code: 'invalid_argument', message: 'the header host is not one' });
   };
   const server =
     options.tls === undefined

@@ -5,6 +5,10 @@ export type Random = () => number;
 export function seededRandom(test: string): Random {
   const seed = Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 2 ** 32));
   process.stderr.write(`${test}: FAULT_SEED=${seed}\n`);
+  return randomFrom(seed);
+}
+
+export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,0 +1,24 @@
+import { status } from '@grpc/grpc-js';
+import { BaseServerInterceptingCall } from '@grpc/grpc-js/build/src/server-interceptors.js';
+import { CORRELATION_HEADER } from './pipeline.ts';
+
+type Sending = BaseServerInterceptingCall['sendStatus'];
+
+let isExplained = false;
+
+/**
+ * The library answers INTERNAL to what is the caller's fault: a timeout, frame, compression or message that can't be read.
+ * It has no place for a word of ours there, so what it sends is looked at; answers of a door carry a correlation id.
+ */
+export function explainMalformedGrpc(): void {
+  if (isExplained) return;
+  isExplained = true;
+  const send: Sending = BaseServerInterceptingCall.prototype.sendStatus;
+  const explained: Sending = function (this: BaseServerInterceptingCall, said) {
+    const isOfLibrary = (said.metadata?.get(CORRELATION_HEADER) ?? []).length === 0;
+    const code = isOfLibrary && said.code === status.INTERNAL ? status.INVALID_ARGUMENT : said.code;
+    // Rejections of the library's own have no metadata at all.
+    send.call(this, { ...said, code, metadata: said.metadata ?? null });
+  };
+  BaseServerInterceptingCall.prototype.sendStatus = explained;
+}

@@ -1,0 +1,162 @@
+/** `npm run fuzz`: malformed requests at the doors of a platform of its own. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { freePort } from '#kit/local/free-port.ts';
+import { runProcess, StartError, type Started } from '#kit/process.ts';
+import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
+import { startStack } from '../../bench/stack.ts';
+import type { Doors } from '../platform.ts';
+import { type Finding, type Fuzzed, fuzz } from './fuzz.ts';
+import { caseToJson, type FuzzCase, keptCases } from './fuzz-case.ts';
+import { caseOf } from './generate.ts';
+import { Memory } from './memory.ts';
+import { CUSTOMER } from './messages.ts';
+import { completesAnOrder, placeKnownOrder } from './order.ts';
+
+const HELP = `Sends malformed requests to every method over every protocol, on servers of its own, and looks at what comes back: no
+crash, no INTERNAL, nothing of what is inside, nobody waits, and the memory stays as it is.
+
+npm run fuzz                            100,000 requests
+npm run fuzz -- --requests N --seed S   so many, and the same ones again
+npm run fuzz -- --keep DIRECTORY        writes each case that failed there; those of test/fuzz/seeds come first in each run
+`;
+
+const AT_ONCE = 48;
+/** Growth of what is still in use, after this share of a run, that is still flat. */
+const WARM = 0.2;
+const FLAT_MIB = 48;
+
+await runProcess(async (started) => {
+  const { requests, seed, keep } = options();
+  const say = (line: string) => process.stdout.write(`${line}\n`);
+  say(`${requests} requests, --seed ${seed}`);
+  const { doors, memory, log, isAlive } = await ownPlatform(started);
+  const tokens = {
+    '{customer}': await signToken({ subject: CUSTOMER, role: 'customer' }, DEVELOPMENT_KEY, '1d'),
+    '{operator}': await signToken({ subject: 'olga', role: 'operator' }, DEVELOPMENT_KEY, '1d'),
+  };
+  await placeKnownOrder(doors, tokens['{customer}']);
+  const began = performance.now();
+  let warm = { rssMiB: 0, heapMiB: 0 };
+  const fuzzed = await fuzz(doors, cases(await keptCases(), seed, requests), {
+    atOnce: AT_ONCE,
+    tokens,
+    isAlive,
+    onProgress: async (answered) => {
+      if (answered === Math.floor(requests * WARM)) warm = await memory.afterCollection();
+      if (answered % 10_000 === 0) say(`${answered} after ${seconds(began)} s`);
+    },
+  });
+  const took = seconds(began);
+  tell(fuzzed, took, say);
+  const end = isAlive() ? await memory.afterCollection() : warm;
+  const problems = [
+    ...(isAlive() ? await problemsOfOrders(doors, tokens['{customer}']) : ['the platform has ended']),
+    ...errorsIn(await log()),
+    ...(end.heapMiB - warm.heapMiB > FLAT_MIB ? [`the heap has grown by ${end.heapMiB - warm.heapMiB} MiB`] : []),
+  ];
+  say(`memory after a collection: ${JSON.stringify(warm)} at a fifth, ${JSON.stringify(end)} at the end`);
+  for (const problem of problems) say(`PROBLEM ${problem}`);
+  if (keep !== undefined) await Promise.all(firstOfEach(fuzzed.findings).map((finding) => keepCase(keep, finding)));
+  await started.stop();
+  process.exit(problems.length + fuzzed.findings.length === 0 ? 0 : 1);
+});
+
+function options(): { requests: number; seed: number; keep: string | undefined } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        requests: { type: 'string', default: '100000' },
+        seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+        keep: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help === true) {
+      process.stdout.write(HELP);
+      process.exit(0);
+    }
+    for (const number of [values.requests, values.seed]) {
+      if (!/^\d{1,10}$/.test(number)) throw new Error(`${number} is not a number of requests, nor a seed`);
+    }
+    return { requests: Number(values.requests), seed: Number(values.seed), keep: values.keep };
+  } catch (error) {
+    throw new StartError(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
+  }
+}
+
+/** As `npm start` runs it, with a door for who looks at its memory. */
+async function ownPlatform(started: Started) {
+  const directory = await mkdtemp(join(tmpdir(), 'causeway-fuzz-'));
+  started.add('the directory', () => rm(directory, { recursive: true, force: true }));
+  const inspector = await freePort();
+  const stack = await startStack(
+    directory,
+    { syncAlways: false, nodeOptions: [`--inspect=127.0.0.1:${inspector}`], deliversAfter: '1s' },
+    started,
+  );
+  const memory = await Memory.of(inspector);
+  started.add('the look at the memory', () => memory.close());
+  const pid = stack.platformPid();
+  return {
+    doors: stack,
+    memory,
+    log: () => readFile(join(directory, 'platform', 'platform.log'), 'utf8'),
+    isAlive: () => {
+      try {
+        return process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+async function problemsOfOrders(doors: Doors, token: string): Promise<string[]> {
+  return completesAnOrder(doors, token).then(
+    () => [],
+    (error) => [`an order is not completed any more: ${error}`],
+  );
+}
+
+function* cases(kept: readonly FuzzCase[], seed: number, requests: number): Generator<FuzzCase> {
+  yield* kept;
+  for (let index = 0; index < requests; index++) yield caseOf(seed, index);
+}
+
+function seconds(began: number): string {
+  return ((performance.now() - began) / 1_000).toFixed(1);
+}
+
+/** Lines that tell of what nobody foresaw, each once; and what is no line of the log at all, such as a library's warning. */
+function errorsIn(log: string): string[] {
+  const lines = log.slice(log.indexOf('Causeway is ready')).split('\n');
+  const bad = lines.filter(
+    (line) => /"level":"(?:error|fatal)"/.test(line) || /Warning|^\w*Error\b|^\s+at |Failed to|^handler for/.test(line),
+  );
+  const kinds = new Map(bad.map((line) => [line.replace(/\d+/g, '').slice(0, 400), line]));
+  return [...kinds.values()].map((line) => `the log says: ${line.slice(0, 1_500)}`);
+}
+
+function firstOfEach(findings: readonly Finding[]): Finding[] {
+  const kindOf = ({ why, answer }: Finding) => `${why} ${answer.said.replace(/\d+/g, '').slice(0, 120)}`;
+  return [...new Map(findings.toReversed().map((finding) => [kindOf(finding), finding])).values()];
+}
+
+function tell({ findings, answers, slowestMs }: Fuzzed, took: string, say: (line: string) => void): void {
+  for (const { why, fuzzCase, answer } of firstOfEach(findings)) {
+    say(`FAILED ${why}\n${caseToJson(fuzzCase).slice(0, 1_500)}${answer.said.slice(0, 1_000)}\n`);
+  }
+  const counts = [...answers].toSorted(([, a], [, b]) => b - a).map(([kind, count]) => `${kind} ${count}`);
+  say(
+    `${took} s, the slowest answer after ${slowestMs.toFixed(0)} ms; ${findings.length} failed; ${counts.join(', ')}`,
+  );
+}
+
+async function keepCase(directory: string, { fuzzCase, why }: Finding): Promise<void> {
+  const name = `${why} ${fuzzCase.name}`.replace(/[^A-Za-z0-9]+/g, '-').toLowerCase();
+  await writeFile(join(directory, `${name.slice(0, 60)}-${randomUUID().slice(0, 4)}.json`), caseToJson(fuzzCase));
+}

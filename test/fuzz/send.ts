@@ -1,0 +1,230 @@
+import { once } from 'node:events';
+import { Agent, request as httpRequest } from 'node:http';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fromBinary } from '@bufbuild/protobuf';
+import { StatusSchema } from '#gen/google/rpc/status_pb.js';
+import type { Doors } from '../platform.ts';
+import type { FuzzCase, Http1Case, Http2Case, RawCase } from './fuzz-case.ts';
+
+/** What came back. */
+export type Answer = {
+  /** `closed`: the connection or stream ended without an answer; `left`: the client went away, as it was to. */
+  outcome: 'answered' | 'closed' | 'left' | 'not sendable' | 'late';
+  /** Of HTTP. */
+  status?: number;
+  /** Canonical name, where there is one. */
+  code?: string;
+  /** All that was said, headers and trailers included. */
+  said: string;
+  ms: number;
+};
+
+/** Whoever waits for longer is not answered. */
+const LATE_MS = 10_000;
+/** A stream that is open is read for so long. */
+const STREAM_MS = 150;
+/** What is written to a bare connection may be half of something: nobody waits for the other half. */
+const RAW_MS = 250;
+/** A server ends a connection on which too many streams are ended by their client. */
+const CASES_PER_SESSION = 300;
+
+const codes = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+];
+
+/** Sends cases to a platform's doors. To be closed. */
+export class Sender {
+  readonly #doors: Doors;
+  readonly #tokens: Record<string, string>;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64, timeout: LATE_MS * 2 });
+  #session: ClientHttp2Session | undefined;
+  #casesOfSession = 0;
+
+  /** @param words what stands for what in headers, such as a token. */
+  constructor(doors: Doors, words: Record<string, string>) {
+    this.#doors = doors;
+    this.#tokens = words;
+  }
+
+  async send(fuzzCase: FuzzCase): Promise<Answer> {
+    const began = performance.now();
+    const late = delay(LATE_MS, undefined, { ref: false }).then(() => ({ outcome: 'late' as const, said: '' }));
+    const answer = await Promise.race([this.#sent(fuzzCase), late]);
+    return { ...answer, ms: performance.now() - began };
+  }
+
+  close(): void {
+    this.#session?.destroy();
+    this.#agent.destroy();
+  }
+
+  #sent(fuzzCase: FuzzCase): Promise<Omit<Answer, 'ms'>> {
+    if (fuzzCase.by === 'http2') return this.#overHttp2(fuzzCase);
+    return fuzzCase.by === 'http1' ? this.#overHttp1(fuzzCase) : this.#raw(fuzzCase);
+  }
+
+  #headersOf(headers: Record<string, string>): Record<string, string> {
+    const entries = Object.entries(headers).map(([name, value]) => [
+      name,
+      value.replace(/\{(?:customer|operator)\}/g, (token) => this.#tokens[token] ?? token),
+    ]);
+    return Object.fromEntries(entries);
+  }
+
+  #sessionNow(): ClientHttp2Session {
+    if (
+      this.#session === undefined ||
+      this.#session.closed ||
+      this.#session.destroyed ||
+      ++this.#casesOfSession > CASES_PER_SESSION
+    ) {
+      this.#session?.close();
+      this.#casesOfSession = 0;
+      this.#session = connectHttp2(`http://${this.#doors.grpc}`);
+      this.#session.on('error', () => {});
+    }
+    return this.#session;
+  }
+
+  async #overHttp2({ path, headers, body, cancelAfterMs }: Http2Case): Promise<Omit<Answer, 'ms'>> {
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.#sessionNow().request({ ':method': 'POST', ':path': path, ...this.#headersOf(headers) });
+    } catch {
+      return { outcome: 'not sendable', said: '' };
+    }
+    const heard: Record<string, unknown> = {};
+    stream.on('response', (head) => Object.assign(heard, head));
+    stream.on('trailers', (trailers) => Object.assign(heard, trailers));
+    stream.on('error', () => {});
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk) => chunks.push(chunk));
+    stream.end(body);
+    const leave = () => stream.close(constants.NGHTTP2_CANCEL);
+    let hasLeft = false;
+    stream.once('data', () => {
+      // One that goes on for ever is listened to for a while.
+      setTimeout(() => {
+        hasLeft = true;
+        leave();
+      }, STREAM_MS).unref();
+    });
+    if (cancelAfterMs !== undefined) setTimeout(leave, cancelAfterMs).unref();
+    if (isWatching(path)) setTimeout(leave, STREAM_MS * 2).unref();
+    await once(stream, 'close').catch(() => {});
+    const said = `${JSON.stringify(heard)} ${detailsIn(heard['grpc-status-details-bin'])}`;
+    const number = heard['grpc-status'];
+    const status = heard[':status'];
+    if (number === undefined && status === undefined) {
+      return { outcome: cancelAfterMs !== undefined || hasLeft || isWatching(path) ? 'left' : 'closed', said };
+    }
+    return {
+      outcome: 'answered',
+      said,
+      ...(typeof status === 'number' ? { status } : {}),
+      ...(number === undefined ? {} : { code: codes[Number(number)] ?? String(number) }),
+    };
+  }
+
+  async #overHttp1({ method, path, headers, body, cancelAfterMs }: Http1Case): Promise<Omit<Answer, 'ms'>> {
+    const { promise, resolve } = Promise.withResolvers<Omit<Answer, 'ms'>>();
+    const none = (outcome: Answer['outcome']) => resolve({ outcome, said: '' });
+    try {
+      const own = this.#headersOf(headers);
+      const sent = httpRequest(
+        `${this.#doors.http}${path}`,
+        { method, agent: this.#agent, headers: own },
+        (response) => {
+          const chunks: Buffer[] = [];
+          const done = () => {
+            const bytes = Buffer.concat(chunks);
+            const said = `${JSON.stringify(response.headers)} ${bytes.toString()}`;
+            const code = codeIn(bytes, response.headers);
+            const status = response.statusCode ?? 0;
+            resolve({ outcome: 'answered', status, said, ...(code === undefined ? {} : { code }) });
+          };
+          response.on('data', (chunk) => chunks.push(chunk));
+          response.once('end', done);
+          response.once('error', done);
+          if (isStream(headers['content-type'] ?? '')) setTimeout(() => sent.destroy(), STREAM_MS * 2).unref();
+        },
+      );
+      sent.once('error', () => none(cancelAfterMs === undefined ? 'closed' : 'left'));
+      if (cancelAfterMs !== undefined) setTimeout(() => sent.destroy(), cancelAfterMs).unref();
+      sent.end(body);
+    } catch {
+      none('not sendable');
+    }
+    return promise;
+  }
+
+  async #raw({ door, bytes }: RawCase): Promise<Omit<Answer, 'ms'>> {
+    const { host, port } = door === 'http' ? hostOf(new URL(this.#doors.http).host) : hostOf(this.#doors.grpc);
+    const socket = connectTcp({ host, port });
+    socket.on('error', () => {});
+    socket.write(bytes);
+    const quiet = setTimeout(() => socket.destroy(), RAW_MS);
+    const said = await text(socket).catch(() => '');
+    clearTimeout(quiet);
+    socket.destroy();
+    const status = /^HTTP\/1\.\d (\d+)/.exec(said)?.[1];
+    return {
+      outcome: said === '' ? 'closed' : 'answered',
+      said,
+      ...(status === undefined ? {} : { status: Number(status) }),
+    };
+  }
+}
+
+function hostOf(address: string): { host: string; port: number } {
+  const [host = '', port] = address.split(':');
+  return { host, port: Number(port) };
+}
+
+function isWatching(path: string): boolean {
+  return /\/(Watch\w*|ServerReflectionInfo)$/.test(path);
+}
+
+function isStream(contentType: string): boolean {
+  return contentType.startsWith('application/connect+') || contentType.startsWith('application/grpc-web');
+}
+
+/** google.rpc.Status of a trailer, in the clear. */
+function detailsIn(header: unknown): string {
+  if (typeof header !== 'string') return '';
+  const encoded = Buffer.from(header, 'base64');
+  try {
+    const { message, details } = fromBinary(StatusSchema, encoded);
+    return `${message} ${details.map(({ value }) => Buffer.from(value).toString()).join(' ')}`;
+  } catch {
+    return encoded.toString();
+  }
+}
+
+/** The code of a gRPC-Web answer, of a Connect one, or of the end of a Connect stream. */
+function codeIn(bytes: Buffer, headers: Record<string, unknown>): string | undefined {
+  const said = bytes.toString('latin1');
+  const number = headers['grpc-status'] ?? /grpc-status: ?(\d+)/.exec(said)?.[1];
+  if (number !== undefined) return codes[Number(number)] ?? String(number);
+  const name = /"code":"([a-z_]+)"/.exec(said)?.[1];
+  return name === 'canceled' ? 'CANCELLED' : name?.toUpperCase();
+}
