@@ -83,6 +83,11 @@ export class Installation {
     }
   }
 
+  /** Resolves once a deployment is as it is declared. */
+  async rolled(name: string): Promise<void> {
+    await this.kubectl.run(['rollout', 'status', `deployment/${name}`, '--timeout', START_TIMEOUT]);
+  }
+
   /** Resolves once nothing that was told to go is there any more. */
   async settled(): Promise<void> {
     await this.ready();
@@ -112,21 +117,15 @@ export class Installation {
       );
   }
 
-  /** Kills the main process of a stateful set's pod, as a crash would, and waits for its next life. */
-  async killProcess(name: string, program: string): Promise<void> {
+  /** Kills the main process of a stateful set's pod by a command in it, and waits for its next life. */
+  async killProcess(name: string, command: readonly string[]): Promise<void> {
     const pod = `${name}-0`;
     const before = await this.#startedAt(pod);
-    const script = `
-      for (const pid of require('fs').readdirSync('/proc').filter((each) => /^\\d+$/.test(each))) {
-        try {
-          if (require('fs').readFileSync('/proc/' + pid + '/comm', 'utf8').trim() === '${program}') process.kill(pid, 'SIGKILL');
-        } catch {}
-      }`;
     // The connection may end with what it ended.
-    await this.kubectl.run(['exec', pod, '--', 'node', '-e', script]).catch(() => {});
+    const said = await this.kubectl.run(['exec', pod, '--', ...command]).catch(String);
     const latest = performance.now() + GONE_MS;
-    while ((await this.#startedAt(pod)) === before) {
-      if (performance.now() > latest) throw new Error(`${program} of ${pod} was not killed`);
+    for (let now = before; now === before || now === undefined; now = await this.#startedAt(pod)) {
+      if (performance.now() > latest) throw new Error(`${pod} was not killed: ${said}`);
       await delay(200);
     }
     await this.ready();

@@ -23,7 +23,7 @@ const RETRY_MS = 100;
 /** A request that is not answered by then is lost. */
 const LOST_MS = 120_000;
 const WATCH_MS = 180_000;
-const PAUSE_MS = 300;
+const PAUSE_MS = 500;
 /** Worth another try: it has not happened, or has happened and is told again. */
 const TRY_AGAIN = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'ABORTED', 'CANCELLED', 'CONNECTION']);
 

@@ -141,14 +141,14 @@ async function tried(
   for (const step of steps(installation, random, newImage)) {
     if (only !== undefined && !step.title.includes(only)) continue;
     tally.next();
-    const note = await step.run();
-    const result = resultOf(step, tally.next(), note, doors.isTunnel);
+    await step.run();
+    const result = resultOf(step, tally.next(), doors.isTunnel);
     results.push(result);
     say(result.line);
   }
   tally.next();
   await load.stop();
-  const rest = resultOf({ title: 'what was under way ends', isCalm: false }, tally.next(), undefined, doors.isTunnel);
+  const rest = resultOf({ title: 'what was under way ends', isCalm: false }, tally.next(), doors.isTunnel);
   results.push(rest);
   say(rest.line);
   const { kubectl, operatorKey } = installation;

@@ -18,7 +18,6 @@ const UNAVAILABLE = /^UNAVAILABLE/;
 export function resultOf(
   { title, isCalm }: Pick<Step, 'title' | 'isCalm'>,
   figures: Figures,
-  note: string | undefined,
   isTunnel: boolean,
 ): StepResult {
   const failures = [...figures.failures].map(([what, count]) => `${title}: ${what} (${count} times)`);
@@ -32,7 +31,6 @@ export function resultOf(
     `${figures.answered} answered, ${figures.orders} orders, ${figures.watches} watched`,
     retries,
     `longest gap ${Math.round(figures.longestGapMs)} ms, slowest ${Math.round(figures.slowestMs)} ms`,
-    ...(note === undefined ? [] : [note]),
   ];
   const verdict = problems.length === 0 ? 'ok  ' : 'FAIL';
   return { title, figures, problems, line: [`${verdict} ${title}: ${said.join('; ')}`, ...problems].join('\n  ') };

@@ -6,82 +6,89 @@ export type Step = {
   title: string;
   /** Whether nothing fails here, so that a request may be told UNAVAILABLE at most. */
   isCalm: boolean;
-  /** Answers with what else is to be said of it. */
-  run(): Promise<string | undefined>;
+  run(): Promise<unknown>;
 };
 
 const WATCH_MS = 15_000;
 const SIDE_BY_SIDE_MS = 20_000;
 const BETWEEN_KILLS_MS = 3_000;
+/** `stop` is SIGKILL. */
+const KILL_BROKER = ['nats-server', '--signal', 'stop=/var/run/nats/nats.pid'];
+const KILL_JAVA = `
+  const { readdirSync, readlinkSync } = require('node:fs');
+  for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
+    try {
+      if (readlinkSync('/proc/' + pid + '/exe').endsWith('/java')) process.kill(Number(pid), 'SIGKILL');
+    } catch {}
+  }`;
+const KILL_DATABASE = ['node', '--eval', KILL_JAVA];
 
-/** What happens to the platform while people use it, in this order. @param newImage of another version, where there is one. */
+/**
+ * What happens to the platform while people use it, in this order. One deployment after another: what is tried is whether
+ * anybody notices, and not how many programs can start at once.
+ * @param newImage of a later version, where there is one.
+ */
 export function steps(installation: Installation, random: Random, newImage: string | undefined): Step[] {
-  const { kubectl } = installation;
-  const deployments = deploymentNames.map((name) => `deployment/${name}`);
-  const roll = async (names: readonly string[]) => {
-    await kubectl.run(['rollout', 'restart', ...names]);
-    await installation.settled();
-    return undefined;
-  };
-  const scale = async (replicas: number) => {
-    await kubectl.run(['scale', ...serviceNames.map((name) => `deployment/${name}`), `--replicas=${replicas}`]);
-    await installation.settled();
-    await delay(WATCH_MS);
-    return undefined;
-  };
   return [
-    { title: 'nothing happens', isCalm: true, run: () => delay(WATCH_MS, undefined) },
-    { title: 'orders rolls', isCalm: true, run: () => roll(['deployment/orders']) },
-    { title: 'the gateway rolls', isCalm: true, run: () => roll(['deployment/gateway']) },
-    { title: 'all roll at once', isCalm: true, run: () => roll(deployments) },
-    {
-      title: newImage === undefined ? 'half of each is replaced, and waits' : 'an old and a new version, side by side',
-      isCalm: true,
-      run: () => sideBySide(installation, newImage),
-    },
-    { title: 'each service has 4', isCalm: true, run: () => scale(4) },
-    { title: 'and then 2', isCalm: true, run: () => scale(2) },
-    { title: 'pods are killed', isCalm: false, run: () => killPods(installation, random) },
-    {
-      title: 'the broker is killed',
-      isCalm: false,
-      run: async () => {
-        await installation.killProcess('nats', 'nats-server');
-        await delay(WATCH_MS);
-        return undefined;
-      },
-    },
-    {
-      title: 'the database is killed',
-      isCalm: false,
-      run: async () => {
-        await installation.killProcess('mongodb', 'java');
-        await delay(WATCH_MS);
-        return undefined;
-      },
-    },
+    step('nothing happens', () => delay(WATCH_MS)),
+    step('orders rolls', () => roll(installation, ['orders'])),
+    step('the gateway rolls', () => roll(installation, ['gateway'])),
+    step('all roll, one after another', () => roll(installation, deploymentNames)),
+    step('two versions, side by side', () => sideBySide(installation, newImage)),
+    step('each service has 4', () => scale(installation, 4)),
+    step('and then 2', () => scale(installation, 2)),
+    step('pods are killed', () => killPods(installation, random), false),
+    step('the broker is killed', () => kill(installation, 'nats', KILL_BROKER), false),
+    step('the database is killed', () => kill(installation, 'mongodb', KILL_DATABASE), false),
   ];
 }
 
-/** A rolling update stops half way, stays so for a while, and then goes on. */
-async function sideBySide(installation: Installation, newImage: string | undefined): Promise<undefined> {
-  const { kubectl } = installation;
-  const names = deploymentNames.map((name) => `deployment/${name}`);
-  if (newImage === undefined) await kubectl.run(['rollout', 'restart', ...names]);
-  else await kubectl.run(['set', 'image', ...names, `*=${newImage}`]);
-  for (const name of deploymentNames) await updated(installation, name);
-  await kubectl.run(['rollout', 'pause', ...names]);
-  try {
-    await installation.kubectl.run([
-      ...['wait', '--for=condition=Ready', 'pods', '--selector', 'app.kubernetes.io/part-of=causeway'],
-      '--timeout=180s',
-    ]);
-    await delay(SIDE_BY_SIDE_MS);
-  } finally {
-    await kubectl.run(['rollout', 'resume', ...names]);
+function step(title: string, run: () => Promise<unknown>, isCalm = true): Step {
+  return { title, isCalm, run };
+}
+
+async function roll(installation: Installation, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await installation.kubectl.run(['rollout', 'restart', `deployment/${name}`]);
+    await installation.rolled(name);
   }
   await installation.settled();
-  return undefined;
+}
+
+async function scale(installation: Installation, replicas: number): Promise<void> {
+  for (const name of serviceNames) {
+    await installation.kubectl.run(['scale', `deployment/${name}`, `--replicas=${replicas}`]);
+    await installation.rolled(name);
+  }
+  await installation.settled();
+  await delay(WATCH_MS);
+}
+
+async function kill(installation: Installation, name: string, command: readonly string[]): Promise<void> {
+  await installation.killProcess(name, command);
+  await delay(WATCH_MS);
+}
+
+/** A rolling update stops half way, stays so for a while, and then goes on. */
+async function sideBySide(installation: Installation, newImage: string | undefined): Promise<void> {
+  const { kubectl } = installation;
+  for (const name of deploymentNames) {
+    const deployment = `deployment/${name}`;
+    if (newImage === undefined) await kubectl.run(['rollout', 'restart', deployment]);
+    else await kubectl.run(['set', 'image', deployment, `*=${newImage}`]);
+    await updated(installation, name);
+    await kubectl.run(['rollout', 'pause', deployment]);
+    await kubectl.run([
+      ...['wait', '--for=condition=Ready', 'pods', '--selector', `app.kubernetes.io/name=${name}`],
+      '--timeout=300s',
+    ]);
+  }
+  await delay(SIDE_BY_SIDE_MS);
+  for (const name of deploymentNames) {
+    await kubectl.run(['rollout', 'resume', `deployment/${name}`]);
+    await installation.rolled(name);
+  }
+  await installation.settled();
 }
 
 /** Resolves once a deployment has a pod of its latest version; the older go when that is ready. */
@@ -94,16 +101,12 @@ async function updated({ kubectl }: Installation, name: string): Promise<void> {
 }
 
 /** One pod of each, one after another, without being told before. */
-async function killPods(installation: Installation, random: Random): Promise<string> {
+async function killPods(installation: Installation, random: Random): Promise<void> {
   const { kubectl } = installation;
-  const killed: string[] = [];
   for (const name of deploymentNames) {
-    const pods = await kubectl.podsOf(name);
-    const pod = oneOf(random, pods);
+    const pod = oneOf(random, await kubectl.podsOf(name));
     await kubectl.run(['delete', 'pod', pod, '--grace-period=0', '--force', '--wait=false']);
-    killed.push(pod);
     await delay(BETWEEN_KILLS_MS);
   }
   await installation.settled();
-  return `${killed.length} pods`;
 }
