@@ -176,6 +176,12 @@ const broken: Record<string, [Manifest[], string][]> = {
       'StatefulSet nats: there is no causeway-nats-cluster',
     ],
   ],
+  'everything can be applied': [
+    [
+      changed('ConfigMap', 'nats', ({ data }) => Object.assign(data, { 'permissions.conf': 'x'.repeat(256 * 1024) })),
+      'ConfigMap nats is too large: kubectl keeps what it applied in an annotation',
+    ],
+  ],
   'everything says that it is part of this': [
     [
       changed('Service', 'orders', ({ metadata }) => delete metadata.labels),

@@ -111,6 +111,11 @@ export const policies: Record<string, Policy> = {
       ].map((name) => of(pod)(`there is no ${name}`)),
     ),
 
+  'everything can be applied': (manifests) =>
+    manifests
+      .filter((each) => JSON.stringify(each).length > MAX_APPLIED_BYTES)
+      .map((each) => `${nameOf(each)} is too large: kubectl keeps what it applied in an annotation`),
+
   'everything says that it is part of this': (manifests) =>
     manifests
       .filter(({ metadata }) => metadata.labels?.[PART_OF] !== 'causeway')
@@ -146,6 +151,8 @@ export const policiesOfProduction: Record<string, Policy> = {
 };
 
 const PARTITIONS = 8;
+/** Of all annotations of an object together. */
+const MAX_APPLIED_BYTES = 256 * 1024;
 const PART_OF = 'app.kubernetes.io/part-of';
 const COMPONENT = 'app.kubernetes.io/component';
 

@@ -81,7 +81,7 @@ spec:
               path: /healthz
               port: http
             periodSeconds: 1
-            failureThreshold: 120
+            failureThreshold: 300
           livenessProbe:
             httpGet:
               path: /healthz
