@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
-import { toBinary } from '@bufbuild/protobuf';
 import { anyPack, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
@@ -33,8 +32,15 @@ const platform = await testPlatform({
 });
 const parts = await openTestParts('shop', { natsUrl: platform.nats.url, mongodbUri: platform.mongodbUri });
 const olga = await grpcAs(platform, 'olga', 'operator');
-const { eraseCustomer, replayDeadLetters, getDeadLetter, listDeadLetters, rebuildProjection, listProjections } =
-  OperationsService.method;
+const {
+  eraseCustomer,
+  replayDeadLetters,
+  getDeadLetter,
+  listDeadLetters,
+  rebuildProjection,
+  listProjections,
+  compareProjection,
+} = OperationsService.method;
 
 /** Words that stand nowhere unless the customer's data does. */
 function person(name: string) {
@@ -127,7 +133,7 @@ test('an erased customer is gone from every store, nobody else is, and everythin
     },
   );
 
-  // An order that waited for its payment is undone: there is nobody to send it to.
+  // An order that was under way comes to an end.
   await expect.poll(() => endOf(aliceOrders, late.orderId), SOON).toBe(OrderStatus.CANCELLED);
   expect(await aliceOrders.get(completed.orderId)).toMatchObject({
     customerId: 'alice',
@@ -181,11 +187,11 @@ async function replayEdited(key: string): Promise<void> {
   const data = letter?.data && anyUnpack(letter.data, OrderPlacedSchema);
   if (data === undefined) throw new Error('the letter says nothing');
   const edited = anyPack(OrderPlacedSchema, { ...data, paymentMethod: 'pm_edited' });
-  expect(toBinary(OrderPlacedSchema, data).length).toBeGreaterThan(0);
   const filter = { consumer: 'shop-greet', key };
   await all(olga.stream(replayDeadLetters, { filter, edited, reason: 'to see', requestId: 'edit' }));
 }
 
+/** Builds views anew, and compares each with what was there before: it is what the erasure has made of it. */
 async function rebuilt(views: readonly (readonly [string, string])[]): Promise<void> {
   for (const [service, view] of views) {
     await olga.call(rebuildProjection, { service, view, reason: 'to see', switchWhenCaughtUp: true });
@@ -198,6 +204,11 @@ async function rebuilt(views: readonly (readonly [string, string])[]): Promise<v
     });
   };
   await expect.poll(active, { timeout: 30_000, interval: 200 }).toEqual(views.map(() => 2));
+  for (const [service, view] of views) {
+    const comparison = (await all(olga.stream(compareProjection, { service, view, build: 1 }))).at(-1);
+    expect({ view, ...comparison }).toMatchObject({ view, different: 0n, missing: 0n, extra: 0n });
+    expect(comparison?.same).toBeGreaterThan(0n);
+  }
 }
 
 /** As an operator does: `npm run causeway -- erase-customer ...`. */
@@ -228,9 +239,5 @@ test('the operator tool erases where it is told yes, and says what it did', asyn
     code: 0,
     stdout: 'destroyed 1 key of customer carol\n',
     stderr: '',
-  });
-  expect(await erase('--subject', 'carol', '--yes')).toMatchObject({
-    code: 0,
-    stdout: expect.stringContaining('was erased before'),
   });
 });
