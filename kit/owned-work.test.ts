@@ -124,30 +124,45 @@ test('an event is shown whichever of two processes owns its partition, and both 
     .toEqual(keys.map(() => [2, 2]));
 });
 
-test('a process that joins or leaves moves only its share, and the others follow theirs without a break', async () => {
+/** By partition, which of the processes owns it. */
+function ownersIn(processes: readonly Process[]): number[] {
+  return allPartitions.map((partition) => processes.findIndex(({ work }) => work.partitions.includes(partition)));
+}
+
+test('a process that joins or leaves moves what changes its owner, and everything else is followed without a break', async () => {
   const bank = await openBank(nats.url);
   const db = ownDatabase(sharedMongoUri());
   const [first, second, third] = [await processOf(bank, db), await processOf(bank, db), await processOf(bank, db)];
+  const processes = [first, second, third];
+  /** Partitions of which another process is the owner after it, and those that another turn follows. */
+  const movedBy = async (step: () => Promise<void>) => {
+    const [owners, turns] = [ownersIn(processes), await ownersOf(db)];
+    await step();
+    const [ownersAfter, turnsAfter] = [ownersIn(processes), await ownersOf(db)];
+    return {
+      owners: allPartitions.filter((partition) => ownersAfter[partition] !== owners[partition]),
+      turns: allPartitions.filter((partition) => turnsAfter[partition] !== turns[partition]),
+    };
+  };
   await first.work.start();
   await depositAndSee(bank, 1, [first]);
   for (const [index, joining] of [second, third].entries()) {
     const there = [first, second].slice(0, index + 1);
-    const before = await ownersOf(db);
-    await joining.work.start();
-    const all = [...there, joining];
-    await isShared(all);
-    await depositAndSee(bank, index + 2, all);
-    const after = await ownersOf(db);
-    const moved = allPartitions.filter((partition) => after[partition] !== before[partition]);
-    expect(moved).toEqual(joining.work.partitions);
+    const moved = await movedBy(async () => {
+      const all = [...there, joining];
+      await joining.work.start();
+      await isShared(all);
+      await depositAndSee(bank, index + 2, all);
+    });
+    expect(moved.turns).toEqual(moved.owners);
+    expect(moved.owners).toEqual(expect.arrayContaining([...joining.work.partitions]));
   }
-  const left = third.work.partitions;
-  const before = await ownersOf(db);
-  await third.work.stop();
-  await isShared([first, second]);
-  await depositAndSee(bank, 4, [first, second, third]);
-  const after = await ownersOf(db);
-  expect(allPartitions.filter((partition) => after[partition] !== before[partition])).toEqual(left);
+  const moved = await movedBy(async () => {
+    await third.work.stop();
+    await isShared([first, second]);
+    await depositAndSee(bank, 4, [first, second, third]);
+  });
+  expect(moved.turns).toEqual(moved.owners);
   expect(await amountsIn(third)).toEqual(keys.map(() => [1, 2, 3, 4]));
 });
 
