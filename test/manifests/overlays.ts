@@ -21,8 +21,10 @@ export async function renderedOverlays(services: readonly string[]): Promise<Ove
   const copy = await mkdtemp(join(tmpdir(), 'causeway-overlays-'));
   try {
     await cp(DEPLOY, copy, { recursive: true, filter: (path) => basename(path) !== 'secrets' });
-    const names = await readdir(join(copy, 'overlays'));
-    const rendered = await Promise.all(names.map((name) => overlayIn(join(copy, 'overlays', name), services, render)));
+    const directories = (await readdir(join(copy, 'overlays'))).map((name) => join(copy, 'overlays', name));
+    // First, because one overlay may be made of another.
+    for (const directory of directories) await writeSecrets(directory, services);
+    const rendered = await Promise.all(directories.map((directory) => overlayIn(directory, render)));
     return rendered.filter((overlay) => overlay !== undefined);
   } finally {
     await rm(copy, { recursive: true, force: true });
@@ -31,15 +33,22 @@ export async function renderedOverlays(services: readonly string[]): Promise<Ove
 
 type Render = (directory: string) => Promise<string>;
 
-async function overlayIn(directory: string, services: readonly string[], render: Render): Promise<Overlay | undefined> {
-  const { kind, resources } = parse(await readFile(join(directory, 'kustomization.yaml'), 'utf8'));
+async function writeSecrets(directory: string, services: readonly string[]): Promise<void> {
+  const { resources = [] } = await kustomizationIn(directory);
+  if (!resources.includes('secrets')) return;
+  await writeSecretFiles(join(directory, 'secrets'), { services, mongodbUsers: basename(directory) !== 'test' });
+}
+
+async function overlayIn(directory: string, render: Render): Promise<Overlay | undefined> {
+  const { kind } = await kustomizationIn(directory);
   // What several overlays have in common is none.
-  if (kind !== 'Kustomization') return undefined;
-  const name = basename(directory);
-  if (resources.includes('secrets')) {
-    await writeSecretFiles(join(directory, 'secrets'), { services, mongodbUsers: name !== 'test' });
-  }
-  return { name, manifests: manifestsIn(await render(directory)) };
+  return kind === 'Kustomization'
+    ? { name: basename(directory), manifests: manifestsIn(await render(directory)) }
+    : undefined;
+}
+
+async function kustomizationIn(directory: string): Promise<{ kind: string; resources?: string[] }> {
+  return parse(await readFile(join(directory, 'kustomization.yaml'), 'utf8'));
 }
 
 /** Renders as `kubectl kustomize` does: by that, or by kustomize, which is built once where there is neither. */
