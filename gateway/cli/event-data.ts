@@ -1,6 +1,13 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
-import { eventRegistry } from '#gen/events.js';
+import { eventFiles, eventRegistry } from '#gen/events.js';
+import { eventsIn } from '#kit/event.ts';
+import { shortType } from './printing.ts';
+
+/** Whether an event is called so, in full or without its package, as far as this program knows. */
+export function isKnownType(name: string): boolean {
+  return eventFiles.flatMap(eventsIn).some(({ typeName }) => typeName === name || shortType(typeName) === name);
+}
 
 /** What a message says, with its type. What is personal in it is sealed, in one field. */
 export function dataJson(data: Any): string {

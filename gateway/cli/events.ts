@@ -4,7 +4,7 @@ import { type Client, Code, ConnectError } from '@connectrpc/connect';
 import { Command, InvalidArgumentError } from 'commander';
 import { GetEventResponseSchema, type LoggedEvent, LoggedEventSchema } from '#gen/causeway/operations/v1/log_pb.js';
 import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
-import { dataJson, dataLine } from './event-data.ts';
+import { dataJson, dataLine, isKnownType } from './event-data.ts';
 import {
   asOperator,
   type CallingOptions,
@@ -70,7 +70,13 @@ function filterOf({ type = '', key = '', aggregate = '', correlationId = '', str
   return { type, key, aggregate, correlationId, streams };
 }
 
+/** What is misspelled would be found nowhere, without a word. What only a newer platform knows is looked for all the same. */
+function tellUnknownType({ type }: Filter): void {
+  if (type !== undefined && !isKnownType(type)) tell(`no event that is known here is called ${printable(type)}`);
+}
+
 async function search(options: SearchOptions): Promise<void> {
+  tellUnknownType(options);
   const { limit, from, until } = options;
   const filter = { ...filterOf(options), ...(from && { from }), ...(until && { until }) };
   let shown = 0;
@@ -108,6 +114,7 @@ function eventTable(events: readonly LoggedEvent[], hasHead: boolean): string {
 }
 
 async function tail(options: TailOptions): Promise<void> {
+  tellUnknownType(options);
   const left = { events: options.limit ?? Number.POSITIVE_INFINITY };
   await asOperator(OperationsService, options, async (client) => {
     while (left.events > 0) {
