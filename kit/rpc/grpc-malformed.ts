@@ -1,6 +1,7 @@
-import { status } from '@grpc/grpc-js';
+import { logVerbosity, setLogVerbosity, status } from '@grpc/grpc-js';
 import { BaseServerInterceptingCall } from '@grpc/grpc-js/build/src/server-interceptors.js';
 import { CORRELATION_HEADER } from './pipeline.ts';
+import { boundedGrpcTimeout } from './timeouts.ts';
 
 type Sending = BaseServerInterceptingCall['sendStatus'];
 
@@ -21,4 +22,12 @@ export function explainMalformedGrpc(): void {
     send.call(this, { ...said, code, metadata: said.metadata ?? null });
   };
   BaseServerInterceptingCall.prototype.sendStatus = explained;
+  // Private, and the only place where it can be done: a timeout of more than 24 days would be over at once.
+  const calls = BaseServerInterceptingCall.prototype as unknown as { handleTimeoutHeader(header: string): void };
+  const take = calls.handleTimeoutHeader;
+  calls.handleTimeoutHeader = function (header) {
+    take.call(this, boundedGrpcTimeout(String(header)));
+  };
+  // It writes headers that it can't read to stderr, tokens too, and whoever likes can make it.
+  setLogVerbosity(logVerbosity.NONE);
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
@@ -21,6 +21,7 @@ import {
   ServerStopping,
 } from './pipeline.ts';
 import { readiness } from './readiness.ts';
+import { boundedConnectTimeout, boundedGrpcTimeout } from './timeouts.ts';
 
 export type HttpServerOptions = GrpcServerOptions & {
   logger: Logger;
@@ -76,6 +77,7 @@ export async function startHttpServer(
     answering.add(response);
     response.once('close', () => answering.delete(response));
     if (isDraining) response.shouldKeepAlive = false;
+    boundTimeouts(request.headers);
     // RFC 9112, 3.2. The library would make an address of it, and throw where nobody catches.
     if (URL.canParse(`http://${request.headers.host ?? 'none'}`)) handler(request, response);
     else answer(response, 400, { code: 'invalid_argument', message: 'the header host is not one' });
@@ -105,6 +107,12 @@ export async function startHttpServer(
       clearTimeout(force);
     },
   };
+}
+
+function boundTimeouts(headers: IncomingHttpHeaders): void {
+  const { 'grpc-timeout': ofGrpc, 'connect-timeout-ms': ofConnect } = headers;
+  if (typeof ofGrpc === 'string') headers['grpc-timeout'] = boundedGrpcTimeout(ofGrpc);
+  if (typeof ofConnect === 'string') headers['connect-timeout-ms'] = boundedConnectTimeout(ofConnect);
 }
 
 function route(router: ConnectRouter, door: Door, pipeline: Pipeline, stopping: AbortSignal): void {

@@ -3,6 +3,7 @@ import { invalid } from '../errors.ts';
 import { callErrorOf, connectError } from './errors.ts';
 
 const isUnderstood = createContextKey(false);
+const noKind = { code: Code.Internal, rawMessage: '' };
 
 /** Notes that a call's request was read: what fails from here on is not the fault of its bytes. */
 export function understood({ values }: HandlerContext): void {
@@ -18,12 +19,16 @@ export function explainMalformed(context: HandlerContext): void {
   const { signal, values, method } = context;
   const explain = () => {
     const error: unknown = signal.reason;
-    if (!(error instanceof ConnectError) || values.get(isUnderstood)) return;
-    if (error.code !== Code.Internal && error.code !== Code.InvalidArgument) return;
-    const said = error.code === Code.InvalidArgument ? `: ${error.rawMessage}` : '';
+    if (!(error instanceof Error) || values.get(isUnderstood)) return;
+    // Of base64 that is none it throws an error of no kind, which would become INTERNAL.
+    const { code: found, rawMessage: words } = error instanceof ConnectError ? error : noKind;
+    if (found !== Code.Internal && found !== Code.InvalidArgument) return;
+    const said = found === Code.InvalidArgument ? `: ${words}` : '';
     const description = `the request is not an encoded ${method.input.typeName}${said}`;
-    const { code, message, rawMessage, details } = connectError(callErrorOf(invalid(method.input.name, description)));
-    Object.assign(error, { code, message, rawMessage, details });
+    const { name, code, message, rawMessage, details, metadata } = connectError(
+      callErrorOf(invalid(method.input.name, description)),
+    );
+    Object.assign(error, { name, code, message, rawMessage, details, metadata, cause: undefined });
   };
   signal.addEventListener('abort', explain, { once: true });
 }

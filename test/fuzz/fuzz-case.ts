@@ -29,7 +29,8 @@ export type Http1Case = {
 /** What is written to a connection as it is. */
 export type RawCase = { by: 'raw'; door: 'grpc' | 'http'; bytes: Bytes };
 
-export type FuzzCase = { name: string } & (Http2Case | Http1Case | RawCase);
+/** @member expected the code that it is to be answered with, or the status where there is none. */
+export type FuzzCase = { name: string; expected?: string } & (Http2Case | Http1Case | RawCase);
 
 const SEEDS = join(import.meta.dirname, 'seeds');
 

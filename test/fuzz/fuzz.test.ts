@@ -8,7 +8,7 @@ import { caseToJson, keptCases } from './fuzz-case.ts';
 import { caseOf } from './generate.ts';
 import { CUSTOMER, KNOWN_ORDER } from './messages.ts';
 
-const CASES = 1_500;
+const CASES = Number(process.env.FUZZ_CASES ?? 1_500);
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
 
 const errors: unknown[] = [];
