@@ -94,7 +94,7 @@ test('who does not hear itself says of nobody that it is gone', async () => {
     throw new Error('timeout');
   };
   await standstill(member);
-  await expect.poll(() => asked).toBeGreaterThan(20);
+  await expect.poll(() => asked).toBeGreaterThan(64);
   expect(member.ownership.partitions).not.toEqual(allPartitions);
   connection.request = before;
   await expect.poll(() => member.ownership.partitions).toEqual(allPartitions);
