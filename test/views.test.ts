@@ -234,7 +234,7 @@ describe('who watches an order', () => {
 describe('a view that is dropped by hand', () => {
   test.each([
     ['orders_v2', (id: string, at: Position | undefined) => alice.get(id, at)],
-    ['history_v2', async (id: string, at: Position | undefined) => (await alice.history(id, at))[0]],
+    ['history_v3', async (id: string, at: Position | undefined) => (await alice.history(id, at))[0]],
   ])('%s: is whole again, and so are queries right after it', async (name, read) => {
     const placed = await Promise.all(Array.from({ length: 30 }, () => alice.place()));
     const before = await Promise.all(placed.map(({ orderId, position }) => read(orderId, position)));
@@ -249,7 +249,7 @@ describe('a view that is dropped by hand', () => {
 
   test('while orders are placed, loses none of them', async () => {
     const dropping = (async () => {
-      for (const name of ['orders_v2', 'history_v2', 'orders_v2']) await drop(name);
+      for (const name of ['orders_v2', 'history_v3', 'orders_v2']) await drop(name);
     })();
     const placed = await Promise.all(Array.from({ length: 100 }, () => alice.place()));
     await dropping;
@@ -293,7 +293,7 @@ describe('a message in a journal that is no event', () => {
       expect(await alice.get(other, position)).toMatchObject({ orderId: other });
       expect(await alice.history(other, position)).toHaveLength(1);
     }
-    for (const consumer of ['orders-orders_v2', 'orders-history_v2']) {
+    for (const consumer of ['orders-orders_v2', 'orders-history_v3']) {
       const letter = await parkedIn(consumer, orderId);
       expect(letter?.data).toEqual(new Uint8Array([0x0a, 0xff]));
       expect(letter?.headers.get('Causeway-Dead-Reason')).toBe('CANNOT_DECODE');
@@ -340,7 +340,7 @@ test('an event that is delivered again and late changes nothing', async () => {
   const cancelled = await alice.cancel(orderId);
   const before = [await alice.get(orderId, cancelled.position), await alice.history(orderId, cancelled.position)];
 
-  for (const name of ['orders_v2', 'history_v2']) {
+  for (const name of ['orders_v2', 'history_v3']) {
     await parts.broker.manager.consumers.reset(
       'ORDERS',
       `orders-${name}-${position?.partition}`,

@@ -72,7 +72,7 @@ describe('one trace', () => {
     const named = (name: string) => spans.find((span) => span.traceId === trace.traceId && span.name === name);
     // A span is sent when it has ended, a parent later than its children.
     const query = () => named('causeway.orders.v1.OrderService/GetOrder');
-    const late = ['bulkWrite orders_v2', 'process orders-orders_v2', 'process orders-history_v2'];
+    const late = ['bulkWrite orders_v2', 'process orders-orders_v2', 'process orders-history_v3'];
     await expect.poll(() => late.filter((name) => named(name) === undefined), { timeout: 10_000 }).toEqual([]);
     await expect.poll(query, { timeout: 10_000 }).toMatchObject({ kind: 'SERVER', parentSpanId: trace.spanId });
     const call = named('causeway.orders.v1.OrderService/PlaceOrder');
@@ -99,7 +99,7 @@ describe('one trace', () => {
       parentSpanId: projected?.spanId,
       attributes: { 'db.system.name': 'mongodb', 'db.operation.name': 'bulkWrite', 'db.collection.name': 'orders_v2' },
     });
-    expect(named('process orders-history_v2')).toMatchObject({ kind: 'CONSUMER', parentSpanId: published?.spanId });
+    expect(named('process orders-history_v3')).toMatchObject({ kind: 'CONSUMER', parentSpanId: published?.spanId });
     expect(spans.find((span) => span.parentSpanId === query()?.spanId)).toMatchObject({
       name: 'find orders_v2',
       kind: 'CLIENT',
@@ -176,7 +176,7 @@ describe('/metrics', () => {
     );
     expect(seriesIn(text, 'causeway_events_total', { stream: 'ORDERS', type: 'OrderPlaced' })).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_partitions_owned', { service: 'orders' })).toBe(8);
-    expect(seriesIn(text, 'causeway_dead_letters', { consumer: 'orders-history_v2' })).toBe(0);
+    expect(seriesIn(text, 'causeway_dead_letters', { consumer: 'orders-history_v3' })).toBe(0);
     const published = { messaging_destination_name: 'ORDERS', result: 'done' };
     expect(seriesIn(text, 'messaging_client_operation_duration_seconds_count', published)).toBeGreaterThan(0);
     const consumed = { messaging_consumer_group_name: 'orders-orders_v2', outcome: 'done' };
@@ -188,7 +188,7 @@ describe('/metrics', () => {
     expect(seriesIn(text, 'process_cpu_time_seconds_total', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'nodejs_eventloop_delay_p99_seconds', {})).toBeGreaterThan(0);
     expect(seriesIn(text, 'causeway_stream_bytes_limit', { stream: 'ORDERS' })).toBeGreaterThan(1_000_000);
-    for (const consumer of ['orders-orders_v2-0', 'orders-history_v2-7']) {
+    for (const consumer of ['orders-orders_v2-0', 'orders-history_v3-7']) {
       expect(seriesIn(text, 'causeway_consumer_lag', { stream: 'ORDERS', consumer })).toBe(0);
       expect(seriesIn(text, 'causeway_consumer_redelivered', { stream: 'ORDERS', consumer })).toBe(0);
     }

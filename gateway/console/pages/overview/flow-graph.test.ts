@@ -49,7 +49,7 @@ test('a build that is made beside another has its number', () => {
 });
 
 test('a consumer of several journals is one node: what flows is added up, its dead letters are the same ones', () => {
-  const history = { name: 'orders-history_v2', service: 'orders', kind: PROJECTION, messagesPerSecond: 1.5, lag: 2n };
+  const history = { name: 'orders-history_v3', service: 'orders', kind: PROJECTION, messagesPerSecond: 1.5, lag: 2n };
   const { graph } = overviewOf({
     consumers: ['ORDERS', 'PAYMENTS'].map((stream) => ({ ...history, stream, parkedMessages: 3n })),
   });
