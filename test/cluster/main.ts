@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +20,7 @@ import { verify } from './verify.ts';
 type Options = {
   context?: string;
   namespace?: string;
-  tag: string;
-  build: boolean;
+  images?: string;
   newImage?: string;
   loadCommand?: string;
   only?: string;
@@ -43,8 +43,7 @@ await new Command('test:cluster')
   .description('try the platform on a Kubernetes cluster, while all kinds of things happen to it')
   .option('--context <name>', 'of the kubeconfig; one that is not on this machine has to be said')
   .option('--namespace <name>', 'left out: causeway-test-<random>; it must not be there yet')
-  .option('--tag <tag>', 'of the images', 'test')
-  .option('--no-build', 'the images are there already')
+  .option('--images <tag>', 'use images with this tag, which the cluster has already; left out: they are built')
   .option('--new-image <name>', 'a later version, to which the platform is updated')
   .option('--load-command <words>', 'how an image gets to the cluster; {image} is its name')
   .option('--only <words>', 'only steps that have these words in their title')
@@ -55,7 +54,7 @@ await new Command('test:cluster')
 
 async function run(options: Options): Promise<void> {
   const context = await chosenContext(options.context);
-  const namespace = options.namespace ?? `causeway-test-${Math.floor(Math.random() * 36 ** 5).toString(36)}`;
+  const namespace = options.namespace ?? `causeway-test-${randomBytes(3).toString('hex')}`;
   const kubectl = new Kubectl(context, namespace);
   const directory = await mkdtemp(join(tmpdir(), 'causeway-cluster-'));
   const installation = new Installation(kubectl, directory);
@@ -66,7 +65,7 @@ async function run(options: Options): Promise<void> {
   process.once('SIGINT', () => void remove().then(() => process.exit(130)));
   try {
     const nameOf = await deliver(kubectl, options);
-    say(`installing into ${namespace} of ${context}`);
+    say(`installing ${nameOf('causeway')} into ${namespace} of ${context}`);
     await installation.apply(nameOf);
     await installation.ready();
     // One that comes before its broker ends, and is started again.
@@ -103,11 +102,13 @@ async function chosenContext(said: string | undefined): Promise<string> {
 /** Builds the images and brings them to the cluster. Answers with what they are called there. */
 async function deliver(
   kubectl: Kubectl,
-  { tag, build, loadCommand }: Options,
+  { images, loadCommand }: Options,
 ): Promise<(image: (typeof imageNames)[number]) => string> {
   const registry = await announcedRegistry(kubectl);
+  // A tag of its own: nodes do not look again for what they have.
+  const tag = images ?? `test-${randomBytes(4).toString('hex')}`;
   const nameOf = (image: string) => `${registry ?? 'localhost:5000'}/${image}:${tag}`;
-  if (!build) return nameOf;
+  if (images !== undefined) return nameOf;
   say('building the images');
   await buildImages(nameOf);
   for (const image of imageNames.map(nameOf)) {
