@@ -14,6 +14,7 @@ import { openBank } from './testing/reacting.ts';
 import { sharedMongoUri, sharedNatsUrl } from './testing/servers.ts';
 import { ownDatabase } from './testing/viewing.ts';
 import { collectionOf, type Stored, type View } from './view.ts';
+import { carryOver } from './view-carry-over.ts';
 import { eraseFromView } from './view-erasure.ts';
 import { ViewStore } from './view-store.ts';
 
@@ -134,6 +135,32 @@ test('whichever comes first, and however they cross, nothing stays', async () =>
     expect((await namesIn(db)).filter((each) => each.includes('name'))).toEqual([]);
     await db.collection('erased_keys').deleteMany({});
   }
+});
+
+test('what is carried over into another build is removed there, though it was read before the erasure', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const builds = { 1: storeOf(db, 1), 2: storeOf(db, 2) };
+  const claims = await builds[1].claim('one', allPartitions);
+  await builds[2].claim('one', allPartitions);
+  await builds[1].write([opened('anna-1'), opened('bert-1')], claims, never);
+  await new ErasedKeys(db).note(annas.keyIds);
+  const journal = { service: 'bank', stream: 'BANK', maxAgeMs: 1_000 };
+
+  await carryOver(
+    {
+      view: { ...view, sources: [{ journal, aggregate: 'account' }] },
+      known: { fresh: async () => ({ active: { build: 1 } }) },
+      at: (build: 1 | 2) => ({
+        documents: collection(db, build),
+        checkpoints: () => builds[build].checkpoints(allPartitions),
+      }),
+      parts: { db, broker: { manager: { streams: { info: async () => ({ state: { first_seq: 2 } }) } } } },
+    } as never,
+    2,
+    new AbortController().signal,
+  );
+
+  expect(await namesIn(db, 2)).toEqual(['anna-1: ', "bert-1: bert's name"]);
 });
 
 describe('a view that does not say how it forgets', () => {
