@@ -19,8 +19,10 @@ export function explainMalformed(context: HandlerContext): void {
   const { signal, values, method } = context;
   const explain = () => {
     const error: unknown = signal.reason;
+    // Of base64 that is none it throws an error of no kind, which would become INTERNAL. Of any other kind is what Node says
+    // of a caller that has gone, and nothing of that can be changed.
     if (!(error instanceof Error) || values.get(isUnderstood)) return;
-    // Of base64 that is none it throws an error of no kind, which would become INTERNAL.
+    if (!(error instanceof ConnectError) && Object.getPrototypeOf(error) !== Error.prototype) return;
     const { code: found, rawMessage: words } = error instanceof ConnectError ? error : noKind;
     if (found !== Code.Internal && found !== Code.InvalidArgument) return;
     const said = found === Code.InvalidArgument ? `: ${words}` : '';

@@ -51,13 +51,14 @@ const codes = [
   'UNAUTHENTICATED',
 ];
 
+type Session = { connection: ClientHttp2Session; cases: number };
+
 /** Sends cases to a platform's doors. To be closed. */
 export class Sender {
   readonly #doors: Doors;
   readonly #tokens: Record<string, string>;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64, timeout: LATE_MS * 2 });
-  #session: ClientHttp2Session | undefined;
-  #casesOfSession = 0;
+  readonly #idle: Session[] = [];
 
   /** @param words what stands for what in headers, such as a token. */
   constructor(doors: Doors, words: Record<string, string>) {
@@ -73,7 +74,7 @@ export class Sender {
   }
 
   close(): void {
-    this.#session?.destroy();
+    for (const { connection } of this.#idle) connection.destroy();
     this.#agent.destroy();
   }
 
@@ -90,25 +91,33 @@ export class Sender {
     return Object.fromEntries(entries);
   }
 
-  #sessionNow(): ClientHttp2Session {
-    if (
-      this.#session === undefined ||
-      this.#session.closed ||
-      this.#session.destroyed ||
-      ++this.#casesOfSession > CASES_PER_SESSION
-    ) {
-      this.#session?.close();
-      this.#casesOfSession = 0;
-      this.#session = connectHttp2(`http://${this.#doors.grpc}`);
-      this.#session.on('error', () => {});
+  /** One that nobody else uses now: a case may end its whole connection. */
+  #idleSession(): Session {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (!idle.connection.closed && !idle.connection.destroyed && idle.cases < CASES_PER_SESSION) return idle;
+      idle.connection.close();
     }
-    return this.#session;
+    const connection = connectHttp2(`http://${this.#doors.grpc}`);
+    connection.on('error', () => {});
+    return { connection, cases: 0 };
   }
 
-  async #overHttp2({ path, headers, body, cancelAfterMs }: Http2Case): Promise<Omit<Answer, 'ms'>> {
+  async #overHttp2(fuzzCase: Http2Case): Promise<Omit<Answer, 'ms'>> {
+    const session = this.#idleSession();
+    const answer = await this.#onSession(session, fuzzCase);
+    session.cases++;
+    this.#idle.push(session);
+    // The server may have ended it over an earlier case, at this moment.
+    return answer.outcome === 'closed' && session.cases > 1 ? this.#overHttp2(fuzzCase) : answer;
+  }
+
+  async #onSession(
+    { connection }: Session,
+    { path, headers, body, cancelAfterMs }: Http2Case,
+  ): Promise<Omit<Answer, 'ms'>> {
     let stream: ClientHttp2Stream;
     try {
-      stream = this.#sessionNow().request({ ':method': 'POST', ':path': path, ...this.#headersOf(headers) });
+      stream = connection.request({ ':method': 'POST', ':path': path, ...this.#headersOf(headers) });
     } catch {
       return { outcome: 'not sendable', said: '' };
     }
