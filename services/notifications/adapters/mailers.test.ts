@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connectDatabase } from '#kit/database.ts';
+import { ErasedKeys } from '#kit/erased-keys.ts';
 import { PermanentError, TransientError, UnavailableError } from '#kit/errors.ts';
 import { sharedMongoUri } from '#kit/testing/servers.ts';
 import type { Email, Mailer } from '../emails/email.ts';
@@ -126,6 +127,27 @@ test('the local capture keeps the latest ones, and has what they say', async () 
     ['<98>', { text: 'number 98', html: email.html }],
     ['<99>', { text: 'number 99', html: email.html }],
   ]);
+});
+
+test('the local capture forgets who was erased, whichever comes first, and nobody else', async () => {
+  const { db, close } = connectDatabase(sharedMongoUri(), 'notifications');
+  onTestFinished(close);
+  const capture = new CapturedMail(db, () => new Date());
+  const [before, after] = [
+    { ...email, messageId: '<before>' },
+    { ...email, messageId: '<after>' },
+  ];
+  const others = { ...email, messageId: '<others>', customerId: 'bert', keyId: 'YmVydA.1' };
+  const anna = { owner: 'anna', keyIds: [email.keyId] };
+  await capture.send(before);
+  await capture.send(others);
+
+  await new ErasedKeys(db).note(anna.keyIds);
+  await capture.erase(anna);
+  await capture.send(after);
+
+  const kept = await db.collection('captured_mail').find({}).toArray();
+  expect(kept.map(({ _id }) => String(_id))).toEqual(['<others>']);
 });
 
 describe('over SMTP', () => {
