@@ -5,7 +5,7 @@ import { freePort } from '#kit/local/free-port.ts';
 const MAX_OUTPUT_BYTES = 16_000_000;
 
 /** What ends in an error of kubectl's: its own words. */
-export class KubectlError extends Error {
+class KubectlError extends Error {
   override name = 'KubectlError';
 }
 
