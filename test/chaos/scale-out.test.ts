@@ -156,7 +156,7 @@ test('four replicas, two killed, one added, one that stood still for 30 s with w
   stop.abort();
   const orders = (await shopping).flat();
 
-  expect(orders.length).toBeGreaterThan(50);
+  expect(orders.length).toBeGreaterThan(10);
   await expectInvariants(platform, orders);
   const longest = allPartitions.map((partition) => longestWithoutOwner(told, replicas, partition));
   process.stderr.write(`scale-out: longest without an owner ${Math.max(...longest)} ms, ${orders.length} orders\n`);
