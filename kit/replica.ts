@@ -173,7 +173,6 @@ export class Replica<Document extends object, Event extends Message = Message> {
         await this.#follow(signal);
       } catch (error) {
         if (signal.aborted) return;
-        this.#isCurrent = false;
         this.#problem = error instanceof Error ? error.message : String(error);
         this.#parts.logger.warn(
           { err: error, view: this.#view.name },
