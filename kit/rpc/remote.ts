@@ -39,7 +39,8 @@ const CHANNEL = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
   'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 2_000,
+  // A process that stands still for less time ends no call by that.
+  'grpc.keepalive_timeout_ms': UNANSWERED_MS,
 };
 
 /** A service in another process, or in several that share a name, over gRPC. */
@@ -79,7 +80,7 @@ export class RemoteService {
   async health(name: string): Promise<Health> {
     const deadline = Date.now() + HEALTH_TIMEOUT_MS;
     let found = await this.#healthOfNext(name, deadline);
-    for (let attempt = 1; attempt < MAX_ATTEMPTS && !found.ready; attempt++) {
+    for (let attempt = 1; attempt < MAX_ATTEMPTS && !found.ready && Date.now() < deadline; attempt++) {
       found = await this.#healthOfNext(name, deadline);
     }
     return found;
