@@ -1,18 +1,19 @@
 import { beforeAll, expect, test } from 'vitest';
-import { testPlatform } from '../../test/platform.ts';
+import { nothingFollows, testPlatform } from '../../test/platform.ts';
 import { runCauseway } from './testing/run.ts';
 
 let url: string;
 
 beforeAll(async () => {
-  const platform = await testPlatform({ environment: { DEADLINE_PAYMENT: '1s' } });
+  // Who pays at the third try is in time, on a busy machine too.
+  const platform = await testPlatform({ environment: { DEADLINE_PAYMENT: '6s' } });
   url = platform.http;
 });
 
 const smoke = (...words: string[]) => runCauseway(['smoke', '--url', url, ...words]);
 
 test('orders of every outcome are seen to their end', async () => {
-  const { status, stdout, stderr } = await smoke('--orders', '12', '--within', '60');
+  const { status, stdout, stderr } = await smoke('--orders', '12', '--within', '45');
 
   expect(stderr).toMatch(/\nall is as expected\n$/);
   expect(status).toBe(0);
@@ -29,15 +30,27 @@ test('orders of every outcome are seen to their end', async () => {
 });
 
 test('what is not at its end in time is told, and ends with 1', async () => {
-  const { status, stdout, stderr } = await smoke('--orders', '1', '--within', '1', '--json');
+  const { http } = await testPlatform({ environment: nothingFollows });
+  const { status, stdout, stderr } = await runCauseway([
+    'smoke',
+    '--url',
+    http,
+    '--orders',
+    '1',
+    '--within',
+    '1',
+    '--json',
+  ]);
 
   expect(status).toBe(1);
-  expect(stderr).toMatch(/not all is as expected\n$/);
-  const shipped = { title: 'shipped', became: '1 completed', isAsExpected: true };
-  const unanswered = { title: 'payment never answered', became: '1 not at its end', isAsExpected: false };
-  expect(JSON.parse(stdout)).toEqual(
-    expect.arrayContaining([expect.objectContaining(shipped), expect.objectContaining(unanswered)]),
-  );
+  expect(stderr).toMatch(/\nnot all is as expected\n$/);
+  expect(JSON.parse(stdout)).toContainEqual({
+    title: 'shipped',
+    orders: 1,
+    expected: '1 completed',
+    became: '1 not at its end',
+    isAsExpected: false,
+  });
 });
 
 test.each([
