@@ -41,6 +41,8 @@ export function answerRequests<Request, Answer>(
     if (broker.connected()) message.respond(JSON.stringify(reply));
   };
   const handle = async (message: Msg) => {
+    // What a consumer delivers here has the subject of its stream: who may make consumers may not ask by them.
+    if (message.subject !== subject) return;
     if (atHand >= most) return respond(message, { refusal: { code: 'UNAVAILABLE', message: busy } });
     atHand++;
     const isAtWork = () => respond(message, { isAtWork: true });

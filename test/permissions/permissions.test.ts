@@ -1,5 +1,14 @@
 import { readFile } from 'node:fs/promises';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, test } from 'vitest';
+import { answered, connectBroker } from '#kit/broker.ts';
+import { directBatch } from '#kit/direct-batch.ts';
+import { UnavailableError } from '#kit/errors.ts';
+import { ensureJournals } from '#kit/journal.ts';
+import { journalOf } from '#kit/streams.ts';
+import { silent } from '#kit/telemetry/logging.ts';
+import { atTheEnd } from '#kit/testing/servers.ts';
+import { answerAboutViews } from '#kit/view-requests.ts';
 import {
   PERMISSIONS_FILE,
   permissionsConfiguration,
@@ -110,7 +119,7 @@ test("customers' keys are read by who has to do with personal data, made by who 
       return [service, can] as const;
     }),
   );
-  expect(Object.fromEntries(done)).toEqual({
+  expect(Object.fromEntries(done)).toMatchObject({
     analytics: [],
     fulfilment: ['read', 'make'],
     integration: ['read', 'make'],
@@ -121,4 +130,65 @@ test("customers' keys are read by who has to do with personal data, made by who 
     payments: [],
     shipping: ['read'],
   });
+});
+
+test('a consumer that delivers to a subject of others reaches neither their journal nor their owners', async () => {
+  const parts = await connectBroker({
+    url: broker.url,
+    name: 'payments',
+    credentials: broker.credentialsOf('payments'),
+  });
+  atTheEnd(() => parts.close());
+  await ensureJournals(parts, [journalOf('payments')]);
+  let asked = 0;
+  const heard: string[] = [];
+  answerAboutViews(parts, 'payments', [
+    {
+      view: { name: 'payments' },
+      answer: async () => void asked++,
+      status: async () => Promise.reject(new Error(`asked ${asked++}`)),
+    },
+  ]);
+  parts.connection.subscribe('views.payments', { callback: (_, { subject }) => void heard.push(subject) });
+  await parts.connection.flush();
+
+  const orders = await broker.connectAs('orders');
+  await ensureJournals({ ...parts, manager: await jetstreamManager(orders, { checkAPI: false }) }, [
+    journalOf('orders'),
+  ]);
+  await jetstream(orders).publish('orders.event.3.order.x', JSON.stringify({ command: 'list' }));
+  for (const [name, deliver_subject] of [
+    ['orders-orders_v2-3', 'payments.event.3.payment.x'],
+    ['orders-orders_v2-4', 'views.payments'],
+  ]) {
+    const config = { name, durable_name: name, deliver_subject, ack_policy: 'none', deliver_policy: 'all' };
+    const request = { stream_name: 'ORDERS', action: 'create', config };
+    await orders.request(`$JS.API.CONSUMER.CREATE.ORDERS.${name}`, JSON.stringify(request));
+  }
+  await expect.poll(() => heard).toEqual(['orders.event.3.order.x']);
+  expect(asked).toBe(0);
+  expect((await parts.manager.streams.info('PAYMENTS')).state.messages).toBe(0);
+});
+
+test('what is refused is said at once, in the log and in health, and counts as an outage', async () => {
+  const logged: object[] = [];
+  const error = (fields: object) => void logged.push(fields);
+  const credentials = broker.credentialsOf('payments');
+  const logger = { ...silent, error };
+  const payments = await connectBroker({ url: broker.url, name: 'payments', credentials, logger });
+  atTheEnd(() => payments.close());
+  const subject = 'orders.event.3.order.x';
+  const publish = () => answered(payments, () => payments.js.publish(subject, 'forged'));
+
+  await expect(publish()).rejects.toThrow(new UnavailableError(`the broker refuses to publish to ${subject}`));
+  await expect(publish()).rejects.toThrow(UnavailableError);
+  await expect(directBatch(payments, 'INVENTORY', { seq: 1 })).rejects.toThrow('$JS.API.DIRECT.GET.INVENTORY');
+  expect(payments.refusals()).toEqual([
+    `the broker refuses to publish to ${subject}`,
+    'the broker refuses to publish to $JS.API.DIRECT.GET.INVENTORY',
+  ]);
+  expect(logged).toEqual([
+    { operation: 'publish', subject },
+    { operation: 'publish', subject: '$JS.API.DIRECT.GET.INVENTORY' },
+  ]);
 });

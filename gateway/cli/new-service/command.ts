@@ -59,6 +59,7 @@ function finish({ written, changed, examples }: Plan, { service }: NewService): 
       process.execPath,
       ['test/golden/add.ts', type, key, JSON.stringify(says)],
     ]),
+    [process.execPath, ['gateway/cli/main.ts', 'permissions']],
     ['biome', ['check', '--write', '--colors=off', ...[...written.keys(), ...changed.keys()].filter(isCode)]],
   ];
   for (const [program, words] of steps) {
