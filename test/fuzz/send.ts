@@ -129,14 +129,6 @@ export class Sender {
     stream.on('data', (chunk) => chunks.push(chunk));
     stream.end(body);
     const leave = () => stream.close(constants.NGHTTP2_CANCEL);
-    let hasLeft = false;
-    stream.once('data', () => {
-      // One that goes on for ever is listened to for a while.
-      setTimeout(() => {
-        hasLeft = true;
-        leave();
-      }, STREAM_MS).unref();
-    });
     if (cancelAfterMs !== undefined) setTimeout(leave, cancelAfterMs).unref();
     if (isWatching(path)) setTimeout(leave, STREAM_MS * 2).unref();
     await once(stream, 'close').catch(() => {});
@@ -144,7 +136,7 @@ export class Sender {
     const number = heard['grpc-status'];
     const status = heard[':status'];
     if (number === undefined && status === undefined) {
-      return { outcome: cancelAfterMs !== undefined || hasLeft || isWatching(path) ? 'left' : 'closed', said };
+      return { outcome: cancelAfterMs !== undefined || isWatching(path) ? 'left' : 'closed', said };
     }
     return {
       outcome: 'answered',
