@@ -21,7 +21,7 @@ export async function serviceDescriptions(): Promise<ServiceDescription[]> {
 }
 
 /** What each user of the broker may do: one for each service, and the operator. */
-export function permissionsOf(descriptions: readonly ServiceDescription[]): Permissions[] {
+function permissionsOf(descriptions: readonly ServiceDescription[]): Permissions[] {
   const askers = [...descriptions.filter(({ oversees }) => oversees).map(({ service }) => service), OPERATOR.name];
   return [...descriptions.map((description) => servicePermissions(description, askers)), operatorPermissions()];
 }

@@ -3,7 +3,7 @@ import { partitionOf } from '#kit/partitions.ts';
 import type { ServiceDescription } from '#kit/service-descriptions.ts';
 
 /** Something that one may try at the broker: what it is, and the subject that does it. */
-export type Attempt = { what: string; subject: string };
+type Attempt = { what: string; subject: string };
 
 export type Attempts = { publish: Attempt[]; subscribe: Attempt[] };
 
