@@ -41,7 +41,7 @@ type ProcessOptions = {
 export type ConsumerOptions = Partial<PartitionOptions & ProcessOptions>;
 
 /** Without others there is no doubt. */
-const alone: Tenure = { isSure: () => true, sure: async () => {} };
+const alone: Tenure = { isSure: () => true, sure: async () => false };
 
 const defaults: PartitionOptions & ProcessOptions = {
   maxAtWork: 128,

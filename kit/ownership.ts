@@ -33,8 +33,11 @@ const LOOK_MS = 5_000;
 export type Tenure = {
   /** False where the others may have missed this process, because it stood still or could not be heard. */
   isSure(): boolean;
-  /** Resolves once it is known again who owns what, and everybody here was told; or when the signal aborts. */
-  sure(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves once it is known again who owns what, and everybody here was told; or when the signal aborts. Answers
+   * whether there are others, who may have owned it meanwhile.
+   */
+  sure(signal: AbortSignal): Promise<boolean>;
 };
 
 export type OwnershipParts = {
@@ -81,6 +84,8 @@ export class Ownership implements Tenure {
   /** Until then nobody can have missed this member, by its own clock. */
   #sureUntil = 0;
   #becomesSure = Promise.withResolvers<void>();
+  /** Whether there were others when it was not sure the last time. */
+  #hadOthers = false;
   #close: () => void = () => {};
 
   constructor(
@@ -108,12 +113,13 @@ export class Ownership implements Tenure {
     return performance.now() < this.#sureUntil && this.#broker.connected();
   }
 
-  async sure(signal: AbortSignal): Promise<void> {
+  async sure(signal: AbortSignal): Promise<boolean> {
     const aborted = Promise.withResolvers<void>();
     const end = () => aborted.resolve();
     signal.addEventListener('abort', end, { once: true });
     while (!this.isSure() && !signal.aborted) await Promise.race([this.#becomesSure.promise, aborted.promise]);
     signal.removeEventListener('abort', end);
+    return this.#hadOthers;
   }
 
   /** Joins. When it resolves, this member owns its share; the only one owns everything. */
@@ -196,8 +202,11 @@ export class Ownership implements Tenure {
     await this.#bucket?.put(this.#key(this.member), '');
     const wasMissed = !this.isSure();
     if (!wasMissed) this.#isSureSince(began);
+    const others = this.#others.length;
     await this.#look();
-    if (wasMissed) this.#isSureSince(began);
+    if (!wasMissed) return;
+    this.#hadOthers = others + this.#others.length > 0;
+    this.#isSureSince(began);
   }
 
   #isSureSince(began: number): void {

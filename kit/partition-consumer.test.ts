@@ -50,32 +50,40 @@ test('what a puller took and died with comes first to the next owner, and in ord
   expect(noted.of(a)).toEqual([1, 2, 3, 4]);
 });
 
-test('nothing begins while it is not sure who owns the partition; then what is in hand begins again, or is left to its owner', async () => {
+test('nothing begins while it is not sure who owns the partition; where there are others, what is in hand begins again, or is left to them', async () => {
   const bank = await openBank(url);
   const noted = noting();
   const consumer = bank.consumer(noted.handle);
-  let isSure = true;
-  let becomesSure = Promise.withResolvers<void>();
-  const tenure = { isSure: () => isSure, sure: () => becomesSure.promise };
+  let unsure: PromiseWithResolvers<boolean> | undefined;
+  const tenure = { isSure: () => unsure === undefined, sure: async () => (await unsure?.promise) ?? false };
+  const becomesSure = (hadOthers: boolean) => {
+    unsure?.resolve(hadOthers);
+    unsure = undefined;
+  };
+  /** Deposits something that is in hand, and waits. */
+  const waitsWith = async (amount: number) => {
+    unsure = Promise.withResolvers();
+    await bank.deposit(a, amount);
+    await expect.poll(async () => (await infoOf(bank)).num_ack_pending).toBe(1);
+    expect(noted.amounts).not.toContain(amount);
+  };
   await consumer.own([3], tenure);
   await bank.deposit(a, 1);
   await expect.poll(() => noted.of(a)).toEqual([1]);
 
-  isSure = false;
-  for (const amount of [2, 3]) await bank.deposit(a, amount);
-  await expect.poll(async () => (await infoOf(bank)).num_ack_pending).toBe(2);
-  expect(noted.of(a)).toEqual([1]);
-  isSure = true;
-  becomesSure.resolve();
-  await expect.poll(() => noted.of(a)).toEqual([1, 2, 3]);
+  await waitsWith(2);
+  becomesSure(false);
+  await expect.poll(() => noted.of(a)).toEqual([1, 2]);
+  expect((await infoOf(bank)).delivered.consumer_seq).toBe(2);
 
-  becomesSure = Promise.withResolvers<void>();
-  isSure = false;
-  await bank.deposit(a, 4);
-  await expect.poll(async () => (await infoOf(bank)).num_ack_pending).toBe(1);
+  await waitsWith(3);
+  becomesSure(true);
+  await expect.poll(() => noted.of(a)).toEqual([1, 2, 3]);
+  expect((await infoOf(bank)).delivered.consumer_seq).toBe(1);
+
+  await waitsWith(4);
   const givenUp = consumer.own([], tenure);
-  isSure = true;
-  becomesSure.resolve();
+  becomesSure(true);
   await givenUp;
   expect(noted.of(a)).toEqual([1, 2, 3]);
   const next = noting();

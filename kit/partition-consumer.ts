@@ -282,10 +282,8 @@ export class PartitionConsumer<Event extends Message> {
       limit: () => (this.#handling.outage === undefined ? this.#options.maxKeys : 1),
       places: this.#parts.places,
       run: async (item) => {
-        if (!this.#parts.tenure.isSure()) {
-          await this.#endUnsure(controller);
-          return { againAfterMs: AFTER_TURN_MS };
-        }
+        const isOurs = this.#parts.tenure.isSure() || (await this.#isStillOurs(controller));
+        if (!isOurs) return { againAfterMs: AFTER_TURN_MS };
         if ('run' in item) {
           await item.run();
           return 'finished';
@@ -302,9 +300,10 @@ export class PartitionConsumer<Event extends Message> {
   }
 
   /** Another one may have owned the partition, and have handled what is in hand here: that comes again if not. */
-  async #endUnsure(turn: AbortController): Promise<void> {
-    await this.#parts.tenure.sure(turn.signal);
-    turn.abort(new Error('the process stood still, and others may have owned the partition'));
+  async #isStillOurs(turn: AbortController): Promise<boolean> {
+    const hadOthers = await this.#parts.tenure.sure(turn.signal);
+    if (hadOthers) turn.abort(new Error('the process stood still, and others may have owned the partition'));
+    return !turn.signal.aborted;
   }
 
   /** Answers what operators ask of the partition's owner, until the returned function is called. */
