@@ -20,13 +20,13 @@ export type Doors = {
   http: string;
 };
 
-export type TestPlatform = Doors & { nats: OwnServer; mongodbUri: string; stop(): Promise<void> };
+export type TestPlatform<Nats = OwnServer> = Doors & { nats: Nats; mongodbUri: string; stop(): Promise<void> };
 
-export type TestPlatformOptions = {
+export type TestPlatformOptions<Nats = OwnServer> = {
   /** Settings, as in the environment. */
   environment?: Record<string, string>;
   /** Left out: a broker of the platform's own, not synced. */
-  nats?: OwnServer;
+  nats?: Nats;
   /** Left out: a database of the platform's own on the server that all tests share. */
   mongodbUri?: string;
   logger?: Logger;
@@ -40,10 +40,12 @@ export const nothingFollows: Record<string, string> = Object.fromEntries(
 );
 
 /** The whole platform in the test's process, on free ports; stopped when the test, or its file, ends. */
-export async function testPlatform(options: TestPlatformOptions = {}): Promise<TestPlatform> {
+export async function testPlatform<Nats extends { url: string } = OwnServer>(
+  options: TestPlatformOptions<Nats> = {},
+): Promise<TestPlatform<Nats>> {
   const started = new Started();
   // Asked for first, so that it ends last: a platform whose broker is gone takes its time to stop.
-  const broker = options.nats ?? ownNats();
+  const broker = options.nats ?? (ownNats() as Promise<OwnServer & Nats>);
   atTheEnd(() => started.stop());
   const nats = await broker;
   const mongodbUri = options.mongodbUri ?? sharedMongoUri();
