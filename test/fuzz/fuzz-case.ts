@@ -1,12 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What stands for a token that is made when a case is sent: one that is kept in a file would expire. */
-export const tokens = ['{customer}', '{operator}'] as const;
-
 type Bytes = Uint8Array;
 
-/** What is sent over HTTP/2: the doors of gRPC. */
+/** What is sent over HTTP/2: the doors of gRPC. `{customer}` and `{operator}` in a header stand for a token, made when it is sent. */
 export type Http2Case = {
   by: 'http2';
   path: string;
