@@ -37,7 +37,7 @@ type Where = {
 export async function verify(where: Where, acknowledged: readonly string[]): Promise<Verdict> {
   const forward = await where.kubectl.forward('service/nats', 4222);
   const nats = `nats://127.0.0.1:${forward.port}`;
-  const broker = await connectBroker({ url: nats, credentials: where.operatorKey, name: 'audit' });
+  const broker = await connectBroker({ url: nats, credentials: where.operatorKey, name: 'causeway-cli' });
   try {
     const transport = transportTo(where.http, where.token);
     const began = performance.now();
