@@ -42,8 +42,11 @@ export async function sweepViews<Document extends object>(
   const slots = new Set([...BUILD_SLOTS, ...left]);
   for (const entry of live) slots.delete(slotOf(entry));
   const names = [...slots].map((slot) => `${service}-${collectionOf(view, slot)}`);
-  await Promise.all(streamsOf(view).map((stream) => deleteConsumers(broker, stream, names)));
-  for (const name of await parkedUnder(broker, names)) {
+  const [parked] = await Promise.all([
+    parkedUnder(broker, names),
+    ...streamsOf(view).map((stream) => deleteConsumers(broker, stream, names)),
+  ]);
+  for (const name of parked) {
     await broker.manager.streams.purge(DEAD_LETTERS, { filter: `dead.${name}.>`, seq: parkedUpTo + 1 });
   }
   // Last: as long as they are there, somebody sees that something is left.
