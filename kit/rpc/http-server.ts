@@ -25,7 +25,8 @@ import { boundedConnectTimeout, boundedGrpcTimeout } from './timeouts.ts';
 
 export type HttpServerOptions = GrpcServerOptions & {
   logger: Logger;
-  serveMetrics(request: IncomingMessage, response: ServerResponse): void;
+  /** Left out: `/metrics` is not here. */
+  serveMetrics?: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   /** What else there is on this port: answers what it knows, and says whether it did. */
   serveOther?(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
 };
@@ -187,7 +188,7 @@ async function operate(
   readyNow: () => Promise<Health>,
 ): Promise<void> {
   const path = request.url?.split('?')[0];
-  if (path === '/metrics') return serveMetrics(request, response);
+  if (path === '/metrics' && serveMetrics !== undefined) return serveMetrics(request, response);
   if (path === '/healthz') return answer(response, 200, { status: 'running' });
   if (path === '/readyz') {
     const { ready, reasons } = await readyNow();

@@ -9,7 +9,8 @@ import { caseOf } from './generate.ts';
 import { CUSTOMER, KNOWN_ORDER } from './messages.ts';
 
 const CASES = Number(process.env.FUZZ_CASES ?? 1_500);
-const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
+/** The same ones each time: what others find is found by `npm run fuzz`, and kept. */
+const SEED = Number(process.env.FUZZ_SEED ?? 1);
 
 const errors: unknown[] = [];
 const listening: Logger = {
