@@ -15,12 +15,21 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const SOCKET_TIMEOUT_MS = 10_000;
 const POOL_SIZE = 20;
 const RECONNECT_MS = 200;
+/** Twice as long as the driver waits for anything that its heartbeats do. */
+const STUCK_MS = 15_000;
+/** A process that stood still looks once, however long that was. */
+const LOOKS = 3;
 
 /**
  * Connects to the database of a service: `<path of the address>_<service>`, path `causeway` where it has none.
  * A server that is away is looked for without end, from the start on; each operation then fails after 1.2 s.
+ * @param options.stuckMs how long a heartbeat may take; left out: 15 s.
  */
-export function connectDatabase(uri: string, service: string): Database {
+export function connectDatabase(
+  uri: string,
+  service: string,
+  { stuckMs = STUCK_MS }: { stuckMs?: number } = {},
+): Database {
   const client = new MongoClient(uri, {
     appName: service,
     serverSelectionTimeoutMS: SELECTION_TIMEOUT_MS,
@@ -31,11 +40,15 @@ export function connectDatabase(uri: string, service: string): Database {
     ignoreUndefined: true,
   });
   const end = new AbortController();
-  const connected = connectAtLast(client, end.signal);
+  let connected = connectAtLast(client, end.signal);
+  const stopWatching = watchHeartbeats(client, stuckMs, () => {
+    connected = connected.then(() => client.close()).then(() => connectAtLast(client, end.signal));
+  });
   return {
     db: client.db(databaseName(uri, service)),
     close: async () => {
       end.abort();
+      stopWatching();
       await connected;
       await client.close();
     },
@@ -52,6 +65,26 @@ async function connectAtLast(client: MongoClient, signal: AbortSignal): Promise<
       await delay(RECONNECT_MS, undefined, { signal }).catch(() => {});
     }
   }
+}
+
+/**
+ * The driver loses a heartbeat that it writes to a connection in the moment in which that is closed, and begins no other:
+ * the database would be away for ever. Whoever is told of it has the client begin anew.
+ */
+function watchHeartbeats(client: MongoClient, stuckMs: number, onStuck: () => void): () => void {
+  /** Servers that were asked, and how often was looked at them since. */
+  const asked = new Map<string, number>();
+  client.on('serverHeartbeatStarted', ({ connectionId }) => asked.set(connectionId, 0));
+  client.on('serverHeartbeatSucceeded', ({ connectionId }) => asked.delete(connectionId));
+  client.on('serverHeartbeatFailed', ({ connectionId }) => asked.delete(connectionId));
+  client.on('serverClosed', ({ address }) => asked.delete(address));
+  const timer = setInterval(() => {
+    for (const [server, looks] of asked) asked.set(server, looks + 1);
+    if (Math.max(...asked.values()) < LOOKS) return;
+    asked.clear();
+    onStuck();
+  }, stuckMs / LOOKS).unref();
+  return () => clearInterval(timer);
 }
 
 /**
