@@ -54,6 +54,8 @@ export async function startGateway(
     registry: eventRegistry,
     health,
   };
+  const { metricsPort } = settings;
+  const { serveMetrics } = telemetry;
   const grpc = await startGrpcServer(doors, pipeline, {
     ...common,
     port: settings.grpcPort,
@@ -66,13 +68,21 @@ export async function startGateway(
   const http = await startHttpServer(doors, pipeline, {
     ...common,
     port: settings.httpPort,
-    serveMetrics: telemetry.serveMetrics,
+    serveMetrics: metricsPort === undefined ? serveMetrics : undefined,
     serveOther: async (request, response) =>
       (await asyncApi.serve(request, response)) || (await page.serve(request, response)),
     logger,
   });
   // Both at once: what they wait for, one after the other, could take longer than a stop may.
   started.add('the doors', () => Promise.all([http.stop(), grpc.stop()]));
-  started.beforeStop(() => drained([grpc, http], settings.drainDelayMs));
+  const servers = [grpc, http];
+  if (metricsPort !== undefined) {
+    const inTheClear = { ...common, tls: undefined, port: metricsPort };
+    const metrics = await startHttpServer([], pipeline, { ...inTheClear, serveMetrics, logger });
+    // After the doors: who is told there that this process runs, finds them open.
+    started.add('the metrics', metrics.stop);
+    servers.push(metrics);
+  }
+  started.beforeStop(() => drained(servers, settings.drainDelayMs));
   return { grpcPort: grpc.port, httpPort: http.port };
 }

@@ -35,6 +35,11 @@ export const gatewaySettings = {
     8080,
     'the console, Connect, gRPC-Web and JSON; `/healthz`, `/readyz`, `/metrics`, `/asyncapi.json`',
   ),
+  metricsPort: port(
+    'GATEWAY_METRICS_PORT',
+    undefined,
+    'a port of its own for `/metrics`, with `/healthz` and `/readyz`, without TLS; then there is no `/metrics` for callers',
+  ),
   tlsCertificate: file('GATEWAY_TLS_CERT', 'certificate chain for both ports, PEM'),
   tlsKey: file('GATEWAY_TLS_KEY', 'key of the certificate, PEM'),
   rateLimit: integer('RATE_LIMIT', 200, 'calls per second and caller, bursts of twice that; `0`: none', {

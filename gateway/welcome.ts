@@ -18,7 +18,7 @@ export async function welcome(
   const grpc = `${secure ? 'https' : 'http'}://${host}:${grpcPort}`;
   const lines = [
     `gRPC      ${host}:${grpcPort}${secure ? ' (TLS)' : ''}`,
-    `HTTP      ${http} (Connect, gRPC-Web, JSON; /readyz, /metrics)`,
+    `HTTP      ${http} (Connect, gRPC-Web, JSON; /readyz${settings.metricsPort === undefined ? ', /metrics' : ''})`,
   ];
   const { secret, ...origin } = identitySettings(settings);
   if (secret !== DEVELOPMENT_KEY)

@@ -114,16 +114,16 @@ export function secret(name: string, meaning: string, defaultText: string) {
   });
 }
 
-export function integer(
+export function integer<Fallback extends number | undefined>(
   name: string,
-  fallback: number,
+  fallback: Fallback,
   meaning: string,
   { min = 0, max = Number.MAX_SAFE_INTEGER } = {},
 ) {
   const parse = (given: string) =>
     check(/^-?\d+$/.test(given) && Number(given) >= min && Number(given) <= max, Number(given));
   const upTo = max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`;
-  return setting<number>(name, fallback, meaning, parse, { expected: `a whole number from ${min}${upTo}` });
+  return setting<number | Fallback>(name, fallback, meaning, parse, { expected: `a whole number from ${min}${upTo}` });
 }
 
 /** A share, 0 to 1. */
@@ -150,7 +150,7 @@ export function key(name: string, meaning: string, defaultText: string) {
 }
 
 /** A TCP port; 0 takes any free one. */
-export function port(name: string, fallback: number, meaning: string) {
+export function port<Fallback extends number | undefined>(name: string, fallback: Fallback, meaning: string) {
   return integer(name, fallback, meaning, { min: 0, max: 65_535 });
 }
 

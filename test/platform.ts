@@ -6,6 +6,7 @@ import type { Caller } from '#kit/rpc/call.ts';
 import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
 import { readSettings } from '#kit/settings.ts';
 import { type Logger, silent } from '#kit/telemetry/logging.ts';
+import type { Telemetry } from '#kit/telemetry/setup.ts';
 import { programEnvironment } from '#kit/testing/program-environment.ts';
 import { atTheEnd, type OwnServer, ownDirectory, ownNats, sharedMongoUri } from '#kit/testing/servers.ts';
 import { allSettings, startPlatform } from '../gateway/platform.ts';
@@ -51,7 +52,9 @@ export async function testPlatform<Nats extends { url: string } = OwnServer>(
   const mongodbUri = options.mongodbUri ?? sharedMongoUri();
   const environment = { GATEWAY_GRPC_PORT: '0', GATEWAY_HTTP_PORT: '0', RATE_LIMIT: '0', ...options.environment };
   const settings = readSettings(allSettings, environment);
-  const telemetry = { serveMetrics: async () => {} };
+  const telemetry: Pick<Telemetry, 'serveMetrics'> = {
+    serveMetrics: async (_, response) => void response.end('up 1\n'),
+  };
   const servers = { natsUrl: nats.url, mongodbUri };
   const { grpcPort, httpPort } = await startPlatform(
     settings,

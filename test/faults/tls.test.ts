@@ -5,13 +5,22 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { credentials } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
+import { freePort } from '#kit/local/free-port.ts';
 import { ownDirectory } from '#kit/testing/servers.ts';
 import { connectClient, grpcClient, ordersOf } from '../clients.ts';
 import { bearer, testPlatform } from '../platform.ts';
 
+const { certificate, key } = await selfSigned();
+const metricsPort = await freePort();
+const platform = await testPlatform({
+  environment: {
+    GATEWAY_TLS_CERT: certificate,
+    GATEWAY_TLS_KEY: key,
+    GATEWAY_METRICS_PORT: String(metricsPort),
+  },
+});
+
 test('with a certificate both doors speak TLS, and nothing else', async () => {
-  const { certificate, key } = await selfSigned();
-  const platform = await testPlatform({ environment: { GATEWAY_TLS_CERT: certificate, GATEWAY_TLS_KEY: key } });
   const authorization = await bearer('alice');
   const trusted = await readFile(certificate);
   const byName = { ...platform, grpc: platform.grpc.replace('127.0.0.1', 'localhost') };
@@ -35,6 +44,21 @@ test('with a certificate both doors speak TLS, and nothing else', async () => {
   await expect(post(platform.http.replace('http:', 'https:'), undefined, { authorization, body: '' })).rejects.toThrow(
     'self-signed certificate',
   );
+});
+
+test('metrics on a port of their own are read there without TLS, and by no caller', async () => {
+  const [metrics, running, atTheDoor] = await Promise.all([
+    fetch(`http://127.0.0.1:${metricsPort}/metrics`),
+    fetch(`http://127.0.0.1:${metricsPort}/healthz`),
+    post(`${platform.http.replace('http:', 'https:')}/metrics`, await readFile(certificate), {
+      authorization: '',
+      body: '',
+    }),
+  ]);
+
+  expect([metrics.status, running.status]).toEqual([200, 200]);
+  expect(await metrics.text()).toBe('up 1\n');
+  expect(JSON.parse(atTheDoor)).toMatchObject({ code: 'unimplemented' });
 });
 
 async function selfSigned(): Promise<{ certificate: string; key: string }> {
