@@ -90,7 +90,7 @@ export function answerAboutViews(broker: Broker, service: string, views: readonl
       if (request.command === 'list') return { views: await Promise.all(views.map((view) => view.status())) };
       const view = views.find((each) => each.view.name === request.view);
       if (view === undefined) {
-        throw new CallError('NOT_FOUND', `${service} has no view ${request.view}`, { reason: 'VIEW_UNKNOWN' });
+        throw unknownView(service, request.view);
       }
       const comparison = await view.answer(request, told, left);
       return comparison === undefined ? { views: [await view.status()] } : { comparison };
@@ -109,12 +109,22 @@ function requestFrom(message: Msg): ViewRequest {
   throw new CallError('INVALID_ARGUMENT', 'no request about views');
 }
 
-/** Services that have views, whether they run or not. @throws UnavailableError where the broker is away. */
-export async function servicesWithViews(broker: Broker): Promise<string[]> {
+/** Says that there is none of this name, or no such service. */
+export function unknownView(service: string, view: string): CallError {
+  return new CallError('NOT_FOUND', `${service} has no view ${view}`, {
+    reason: 'VIEW_UNKNOWN',
+    metadata: { service, view },
+  });
+}
+
+/** Services that have views, with the views' names, whether they run or not. @throws UnavailableError where the broker is away. */
+export async function servicesWithViews(broker: Broker): Promise<Map<string, string[]>> {
   const described = await readDescriptions(broker);
-  return described
-    .filter(({ consumers }) => consumers.some(({ kind }) => kind === 'projection'))
-    .map(({ service }) => service);
+  const found = described.map(({ service, consumers }) => {
+    const projections = consumers.filter(({ kind }) => kind === 'projection');
+    return [service, projections.map(({ name }) => name.slice(`${service}-`.length).replace(/_v\d+$/, ''))] as const;
+  });
+  return new Map(found.filter(([, views]) => views.length > 0));
 }
 
 /**

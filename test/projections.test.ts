@@ -73,12 +73,16 @@ test('what can not be done is said, and nobody but operators does anything', asy
   const discard = (build: number) => refusal(olga.call(discardProjectionBuild, { ...view, build }));
   expect(await discard(1)).toMatchObject({ code: 'FAILED_PRECONDITION' });
   expect(await discard(9)).toMatchObject({ code: 'NOT_FOUND' });
-  expect(await refusal(olga.call(rebuildProjection, { ...view, view: 'nothing' }))).toMatchObject({
+  const unknown = (chosen: object) => ({
     code: 'NOT_FOUND',
+    reason: 'VIEW_UNKNOWN',
+    metadata: { ...view, ...chosen },
   });
-  expect(await refusal(olga.call(rebuildProjection, { ...view, service: 'nobody' }))).toMatchObject({
-    code: 'UNAVAILABLE',
-  });
+  for (const chosen of [{ view: 'nothing' }, { service: 'nobody' }]) {
+    expect(await refusal(olga.call(rebuildProjection, { ...view, ...chosen }))).toMatchObject(unknown(chosen));
+    const compared = Array.fromAsync(olga.stream(compareProjection, { ...view, ...chosen, build: 1 }));
+    expect(await refusal(compared)).toMatchObject(unknown(chosen));
+  }
   expect(await refusal(customer.call(listProjections, {}))).toMatchObject({ code: 'PERMISSION_DENIED' });
   expect(await refusal(customer.call(rebuildProjection, view))).toMatchObject({ code: 'PERMISSION_DENIED' });
 });

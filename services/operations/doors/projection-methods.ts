@@ -12,12 +12,12 @@ import {
   SwitchProjectionResponseSchema,
 } from '#gen/causeway/operations/v1/projections_pb.js';
 import type { CommandRequest, CommandResult } from '#kit/decider.ts';
-import { CallError } from '#kit/errors.ts';
+import { UnavailableError } from '#kit/errors.ts';
 import type { Call } from '#kit/rpc/call.ts';
 import type { Implementation } from '#kit/rpc/door.ts';
 import { requireRole } from '#kit/rpc/identity.ts';
 import type { Comparison } from '#kit/view-compare.ts';
-import type { ViewAnswer, ViewRequest } from '#kit/view-requests.ts';
+import { unknownView, type ViewAnswer, type ViewRequest } from '#kit/view-requests.ts';
 import type { ViewStatus } from '#kit/view-status.ts';
 import type { Act, ActCommand } from '../domain/act.ts';
 import { ProjectionActKind, type ProjectionActs, type RequestProjectionAct } from '../domain/projection-act.ts';
@@ -35,8 +35,8 @@ const LIST_MS = 1_500;
 type Asking = { signal?: AbortSignal; silenceMs?: number; onProgress?(comparison: Comparison): void };
 
 export type ProjectionParts = {
-  /** Services that have views, whether they run or not. */
-  servicesWithViews(): Promise<string[]>;
+  /** Services that have views, with the views' names, whether they run or not. */
+  servicesWithViews(): Promise<Map<string, string[]>>;
   /** @throws UnavailableError where no process of the service is there. */
   askAboutViews(service: string, request: ViewRequest, asking?: Asking): Promise<ViewAnswer>;
   requestProjectionAct(request: CommandRequest<RequestProjectionAct>): Promise<CommandResult<ProjectionActs>>;
@@ -60,6 +60,17 @@ export function projectionMethods(parts: ProjectionParts): ProjectionMethods {
     }
   }
 
+  /** @throws CallError NOT_FOUND where nobody can answer since there is no such service, or view. */
+  async function asked(service: string, view: string, request: ViewRequest, asking: Asking): Promise<ViewAnswer> {
+    try {
+      return await askAboutViews(service, request, asking);
+    } catch (error) {
+      const isAway = error instanceof UnavailableError;
+      if (isAway && !(await servicesWithViews()).get(service)?.includes(view)) throw unknownView(service, view);
+      throw error;
+    }
+  }
+
   /** Records what was asked for, then has it done; answers with how the view stands then. */
   async function act<Schema extends DescMessage>(
     call: Call,
@@ -70,9 +81,9 @@ export function projectionMethods(parts: ProjectionParts): ProjectionMethods {
     requireRole(call, 'operator');
     const { service, view, reason, requestId } = request;
     // Nothing is recorded of a view that there is not, and no request id is used up.
-    requireView(viewsIn(await askAboutViews(service, { command: 'list' }, { signal: call.signal })), service, view);
+    requireView(viewsIn(await asked(service, view, { command: 'list' }, { signal: call.signal })), service, view);
     const key = `${service}-${view}`;
-    const asked = {
+    const wanted = {
       caller: call.caller.subject,
       requestId,
       content: Buffer.concat([Buffer.from(schema.typeName), toBinary(schema, { ...request, requestId: '' })]),
@@ -81,10 +92,10 @@ export function projectionMethods(parts: ProjectionParts): ProjectionMethods {
     };
     if (requestId !== '') {
       const command = { type: 'UseRequestId', orderId: key } as const;
-      await parts.noteRequest({ ...asked, key: actIdFor({ call, requestId }), creates: true, command });
+      await parts.noteRequest({ ...wanted, key: actIdFor({ call, requestId }), creates: true, command });
     }
     const command: RequestProjectionAct = { type: 'RequestProjectionAct', service, view, reason, ...what };
-    const { version } = await parts.requestProjectionAct({ ...asked, key, command });
+    const { version } = await parts.requestProjectionAct({ ...wanted, key, command });
     const known = { view, act: `${key}.${version}` };
     const answer = await askAboutViews(service, viewRequest(known, what, call.caller.subject), { signal: call.signal });
     return projectionMessage(service, requireView(viewsIn(answer), service, view));
@@ -93,7 +104,7 @@ export function projectionMethods(parts: ProjectionParts): ProjectionMethods {
   return {
     async listProjections(_, call) {
       requireRole(call, 'operator');
-      const services = await servicesWithViews();
+      const services = [...(await servicesWithViews()).keys()];
       const found = await Promise.all(services.map(listed));
       return create(ListProjectionsResponseSchema, {
         projections: found.flatMap((views) => views ?? []),
@@ -124,7 +135,7 @@ export function projectionMethods(parts: ProjectionParts): ProjectionMethods {
     async *compareProjection({ service, view, build }, call) {
       requireRole(call, 'operator');
       const asking = (onProgress: (comparison: Comparison) => void) =>
-        askAboutViews(service, { command: 'compare', view, build }, { signal: call.signal, onProgress });
+        asked(service, view, { command: 'compare', view, build }, { signal: call.signal, onProgress });
       for await (const comparison of progressOf(asking)) yield comparisonMessage(comparison);
     },
   };
@@ -155,10 +166,7 @@ function viewsIn(answer: ViewAnswer): ViewStatus[] {
 function requireView(views: readonly ViewStatus[], service: string, view: string): ViewStatus {
   const found = views.find((each) => each.view === view);
   if (found !== undefined) return found;
-  throw new CallError('NOT_FOUND', `${service} has no view ${view}`, {
-    reason: 'VIEW_UNKNOWN',
-    metadata: { service, view },
-  });
+  throw unknownView(service, view);
 }
 
 /** The latest of what is told, as it is told, and the answer last. */
