@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { AccountOpenedSchema, MoneyDepositedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import { EventTypes, type RecordedEvent } from '#kit/event.ts';
 import { keysOfPartition, noting, openBank, ownConnection } from '#kit/testing/reacting.ts';
@@ -310,7 +310,7 @@ test('a reaction that gets another source goes on where it was', async () => {
   const second = new KeyedConsumer({ ...reaction, sources }, parts);
   await second.own([3]);
   await bank.deposit(a, 2);
-  await vi.waitFor(() => expect(noted.amounts).toEqual([1, 2]));
+  await expect.poll(() => noted.amounts).toEqual([1, 2]);
   await second.stop();
 });
 

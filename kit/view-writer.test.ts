@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { keysOfPartition, openBank } from '#kit/testing/reacting.ts';
 import { sharedMongoUri, sharedNatsUrl } from '#kit/testing/servers.ts';
 import { type AccountDocument, accountsView, ownDatabase } from '#kit/testing/viewing.ts';
@@ -56,7 +56,7 @@ test('a partition that somebody else has taken leaves a batch, and the others of
     writer.add({ turn, lane, message });
   }
   const [theirs = '', ours = ''] = keys;
-  await vi.waitFor(() => expect(shown).toEqual([5]));
+  await expect.poll(() => shown).toEqual([5]);
   expect([...ends]).toEqual([[3, expect.any(SupersededError)]]);
   const documents = db.collection<{ _id: string }>('accounts_v1');
   expect(await documents.findOne({ _id: ours })).toMatchObject({ amounts: [1] });

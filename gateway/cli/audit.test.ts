@@ -43,10 +43,11 @@ test('says that all is as it must be, with all pages of the stock; then what is 
   await say(parts, { service: 'orders', aggregate: 'order', key: placed }, OrderPlacedSchema, { orderId: placed });
 
   await expect
-    .poll(async () => (await audit([])).stdout, { timeout: 10_000 })
+    .poll(async () => (await audit([])).stdout, { timeout: 30_000 })
     .toBe(
       [
-        `${ITEMS + 1} events of 1 orders (ORDERS 1, FULFILMENT 0, INVENTORY ${ITEMS}, SHIPPING 0)`,
+        // The inventory has told which partitions it came to own.
+        `${ITEMS + 2} events of 1 orders (ORDERS 1, FULFILMENT 0, INVENTORY ${ITEMS}, SHIPPING 0, NOTICES 1)`,
         `1 orders wait for its fulfilment to begin, ${placed} among them`,
         'every other order ended once; stock and money are conserved; nothing happened twice; every version follows its last',
         '',

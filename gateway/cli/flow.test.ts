@@ -18,7 +18,7 @@ beforeAll(async () => {
   const service = await operations(parts);
   const gateway = await gatewayTo(service);
   url = gateway.url;
-  await vi.waitFor(async () => expect(await service.health()).toMatchObject({ ready: true }));
+  await vi.waitFor(async () => expect(await service.health()).toMatchObject({ ready: true }), { timeout: 30_000 });
   return gateway.stop;
 });
 

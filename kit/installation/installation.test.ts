@@ -42,6 +42,7 @@ async function openService(failing = { with: undefined as string | undefined }) 
   return { ...bank, work, consumer: `${service}-thank-on-deposit` };
 }
 
+const soon = { timeout: 20_000, interval: 50 };
 const serviceNamed = async (name: string) => (await installedServices(broker)).find((each) => each.name === name);
 const consumerNamed = async (name: string) => (await installedConsumers(broker)).find((each) => each.name === name);
 
@@ -51,7 +52,7 @@ test('a service is up while its members are, says what they are at, and is away 
   await deposit('account-1', 5);
 
   await expect.poll(async () => (await serviceNamed(service))?.members[0]?.status?.retrying.length).toBe(1);
-  await vi.waitFor(async () => expect(await serviceNamed(service)).toMatchObject({ status: 'up', reasons: [] }));
+  await expect.poll(() => serviceNamed(service)).toMatchObject({ status: 'up', reasons: [] });
   const found = await serviceNamed(service);
   expect(found?.unownedPartitions).toEqual([]);
   expect(found?.members).toMatchObject([{ isSilent: false, status: { ready: true, partitions: allPartitions } }]);
@@ -140,7 +141,7 @@ test('a consumer is told with all partitions, also those that the broker has los
     const found = await consumerNamed(consumer);
     expect(found?.partitions.filter(({ isMissing }) => isMissing)).toEqual([]);
     expect(found === undefined ? 0 : total(found, 'unacknowledged')).toBe(1);
-  });
+  }, soon);
   const found = await consumerNamed(consumer);
   expect(found).toMatchObject({ kind: 'reaction', stream: journal.stream, isOrphan: false });
   expect(found).toMatchObject({ parkedKeys: 1, parkedMessages: 2, attemptTimeoutMs: 30_000 });

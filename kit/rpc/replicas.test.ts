@@ -32,6 +32,7 @@ async function service(...hosts: string[]) {
   const port = await freePort();
   const running = new Map<string, RunningServer>();
   const calls = new Map<string, number>();
+  const begun = { count: 0 };
   const addresses = () => [...running.keys()].map((address) => ({ address, family: 4 }));
   const lookup = vi.spyOn(dns.promises, 'lookup').mockImplementation((async () => addresses()) as never);
   const start = async (host: string, implementation: Partial<Implementation<typeof AccountService>> = {}) => {
@@ -46,6 +47,7 @@ async function service(...hosts: string[]) {
     const counted = {
       ...answers,
       deposit: (...asked: Parameters<Implementation<typeof AccountService>['deposit']>) => {
+        begun.count++;
         calls.set(host, (calls.get(host) ?? 0) + 1);
         return answers.deposit?.(...asked);
       },
@@ -79,6 +81,7 @@ async function service(...hosts: string[]) {
     remote,
     port,
     calls,
+    begun,
     start,
     stop,
     leave: (host: string) => running.get(host)?.drain(),
@@ -96,8 +99,8 @@ async function call(): Promise<Call> {
   };
 }
 
-test('replicas come and go under load: none of the calls fails, and each replica has its share', async () => {
-  const { messages, calls, start, stop } = await service('127.0.0.1', '127.0.0.2');
+test('replicas come and go under load: none of the calls fails or is made twice, and each replica has its share', async () => {
+  const { messages, calls, begun, start, stop } = await service('127.0.0.1', '127.0.0.2');
   const sent = await call();
   let isOver = false;
   let answered = 0;
@@ -111,7 +114,7 @@ test('replicas come and go under load: none of the calls fails, and each replica
 
   await expect.poll(() => Math.min(share('127.0.0.1'), share('127.0.0.2'))).toBeGreaterThan(0.25);
   await start('127.0.0.3');
-  await expect.poll(() => calls.get('127.0.0.3') ?? 0, { timeout: 5_000 }).toBeGreaterThan(50);
+  await expect.poll(() => share('127.0.0.3')).toBeGreaterThan(0);
   await stop('127.0.0.1');
   calls.clear();
   await expect.poll(() => Math.min(share('127.0.0.2'), share('127.0.0.3'))).toBeGreaterThan(0.25);
@@ -119,7 +122,7 @@ test('replicas come and go under load: none of the calls fails, and each replica
   await Promise.all(load);
 
   expect(calls.get('127.0.0.1')).toBeUndefined();
-  expect(answered).toBeGreaterThan(100);
+  expect(begun.count).toBe(answered);
 });
 
 test('who follows one that stops is told UNAVAILABLE, and does not wait for ever', async () => {

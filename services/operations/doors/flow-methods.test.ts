@@ -35,7 +35,7 @@ beforeAll(async () => {
   const service = await operations(parts);
   door = service.doors[0] as Door;
   await service.start();
-  await vi.waitFor(async () => expect(await service.health()).toMatchObject({ ready: true }));
+  await vi.waitFor(async () => expect(await service.health()).toMatchObject({ ready: true }), { timeout: 30_000 });
   return () => service.stop();
 });
 

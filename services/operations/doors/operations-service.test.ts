@@ -481,7 +481,7 @@ test('what nobody can discard now is said, and the same request does it later', 
 
   await vi.waitFor(
     async () => expect(await ask(discardDeadLetters, request)).toMatchObject({ discarded: 1, keys: 1 }),
-    { timeout: 10_000 },
+    { timeout: 20_000 },
   );
   expect(await parkedOf(greeter)).toEqual([]);
 });
