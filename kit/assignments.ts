@@ -77,7 +77,8 @@ export class Assignments implements Publisher {
     for (let change = this.#untold[0]; change !== undefined; change = this.#untold[0]) {
       try {
         await this.#publish(change);
-        this.#untold.splice(this.#untold.indexOf(change), 1);
+        // It may have been left out meanwhile.
+        if (this.#untold[0] === change) this.#untold.shift();
         tries = 0;
       } catch (error) {
         const { logger, service } = this.#parts;

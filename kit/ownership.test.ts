@@ -135,6 +135,18 @@ test('a process is not sure of what it owns when it was not heard in time, until
   expect(other.ownership.partitions).toHaveLength(4);
 });
 
+test('a process that stood still is known to be back as soon as it is sure again', async () => {
+  const { url } = await ownNats();
+  const sleeper = await join(url, { heartbeatMs: 50, silenceMs: 1_000 });
+  await sleeper.ownership.sure(AbortSignal.timeout(10_000));
+  let told = 0;
+  sleeper.broker.connection.subscribe('owners.bank', { callback: () => void told++ });
+  const since = performance.now();
+  while (performance.now() - since < 1_100);
+  await sleeper.ownership.sure(AbortSignal.timeout(10_000));
+  await expect.poll(() => told).toBeGreaterThan(0);
+});
+
 test('who waits to be sure is told when it need not wait any more', async () => {
   const nats = await ownNats();
   const { ownership, broker } = await join(nats.url);

@@ -133,7 +133,6 @@ export class Ownership implements Tenure {
     this.#end = end;
     this.#listen(this.#broker);
     await this.#beat();
-    this.#broker.connection.publish(this.#changes);
     this.#beating = this.#keepBeating(end.signal);
   }
 
@@ -207,6 +206,8 @@ export class Ownership implements Tenure {
     if (!wasMissed) return;
     this.#hadOthers = others + this.#others.length > 0;
     this.#isSureSince(began);
+    // Who does not know of it would own the same until the next heartbeat.
+    if (this.isSure()) this.#broker.connection.publish(this.#changes);
   }
 
   #isSureSince(began: number): void {
