@@ -7,8 +7,8 @@ import {
   type Setting,
   SettingsError,
   type SettingValues,
+  server,
   text,
-  url,
   urlWith,
 } from '#kit/settings.ts';
 import { type ServiceName, services } from './services.ts';
@@ -22,7 +22,7 @@ const addresses = Object.fromEntries(
   (Object.keys(services) as ServiceName[]).map((name, index) => {
     const meaning = index === 0 ? `where the gateway finds ${name}, if it runs by itself` : `the same for ${name}`;
     const inEnvironment = `${name.toUpperCase().replaceAll('-', '_')}_URL`;
-    return [addressKey(name), url(inEnvironment, ['http'], meaning, 'in process')];
+    return [addressKey(name), server(inEnvironment, meaning, 'in process')];
   }),
 ) as Record<`${ServiceName}Url`, Setting<string | undefined>>;
 

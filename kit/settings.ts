@@ -199,6 +199,15 @@ export function url(name: string, schemes: readonly string[], meaning: string, d
   });
 }
 
+/** Where a server of ours listens, in the clear: what else an address may have would mean nothing there. */
+export function server(name: string, meaning: string, defaultText: string) {
+  const parse = (given: string) => check(/^http:\/\/[^/?#@,\s]+\/?$/.test(given) && hasHost(given), given);
+  return setting<string | undefined>(name, undefined, meaning, parse, {
+    expected: 'http://HOST:PORT, and nothing after it',
+    defaultText,
+  });
+}
+
 /** An address with a place in it that something is put into, such as `https://example.org/trace/{trace_id}`. */
 export function urlWith(placeholder: string, name: string, meaning: string) {
   const parse = (given: string) =>
