@@ -103,6 +103,10 @@ const broken: Record<string, [Manifest[], string][]> = {
   'what runs is watched, and has limits': [
     [orders((_, container) => delete container.livenessProbe), 'Deployment orders: has not all probes'],
     [
+      orders((_, { readinessProbe }) => Object.assign(readinessProbe.httpGet, { port: 'health' })),
+      'Deployment orders: is probed at the port health, which it has not',
+    ],
+    [
       orders((_, { resources }) => delete resources.limits),
       'Deployment orders: says not what it needs, or at most takes',
     ],

@@ -29,10 +29,18 @@ export function containerRights({ securityContext = {}, ports = [] }: Container)
   ];
 }
 
-export function carelessness({ resources = {}, startupProbe, readinessProbe, livenessProbe }: Container): string[] {
+export function carelessness(container: Container): string[] {
+  const { resources = {}, ports = [], startupProbe, readinessProbe, livenessProbe } = container;
   const { requests = {}, limits = {} } = resources;
+  const asked = [startupProbe, readinessProbe, livenessProbe].map(
+    (probe) => (probe?.httpGet ?? probe?.tcpSocket)?.port,
+  );
+  const isThere = (port: unknown) => ports.some(({ name }: Container) => name === port);
   return [
     ...(startupProbe && readinessProbe && livenessProbe ? [] : ['has not all probes']),
+    ...asked
+      .filter((port) => typeof port === 'string' && !isThere(port))
+      .map((port) => `is probed at the port ${port}, which it has not`),
     ...(requests.cpu && requests.memory && limits.memory ? [] : ['says not what it needs, or at most takes']),
   ];
 }
