@@ -44,7 +44,9 @@ async function takeFromModule(target: string): Promise<void> {
   const go = await programOnPath('go');
   if (go === undefined) throw new Error('Go is needed: the schemas are taken from the module of Kubernetes');
   process.stderr.write(`fetching the schemas of ${MODULE}, once\n`);
-  const { Dir, Sum } = JSON.parse(await outputOf(go, ['mod', 'download', '-json', MODULE]));
+  const said = await outputOf(go, ['mod', 'download', '-json', MODULE]);
+  // Around it stands what Go tells people, such as that it fetches a newer Go.
+  const { Dir, Sum } = JSON.parse(said.slice(said.indexOf('{'), said.lastIndexOf('}') + 1));
   if (Sum !== SUM) throw new Error(`${MODULE} has the sum ${Sum}, and not ${SUM}`);
   await copyFile(join(Dir, 'api/openapi-spec/swagger.json'), target);
 }
