@@ -135,7 +135,7 @@ export class OwnedWork {
     await this.#joining;
     await Promise.all(this.#work.map((each) => each.stop()));
     await this.#ownership.stop();
-    await this.#assignments.end(LAST_WORD_MS);
+    await this.#assignments.end(this.#parts.broker.connected() ? LAST_WORD_MS : 0);
   }
 
   health(): Health {

@@ -1,5 +1,5 @@
 import { Kvm } from '@nats-io/kv';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { ownConnection } from '#kit/testing/reacting.ts';
 import { ownNats } from '#kit/testing/servers.ts';
 import type { Broker } from './broker.ts';
@@ -160,6 +160,17 @@ test('who waits to be sure is told when it need not wait any more', async () => 
   await nats.restart();
   await ownership.sure(AbortSignal.timeout(20_000));
   expect(ownership.isSure()).toBe(true);
+});
+
+test('who leaves while the broker is away asks nothing of it', async () => {
+  const nats = await ownNats();
+  const { ownership, broker } = await join(nats.url);
+  await nats.kill();
+  await expect.poll(() => broker.connected()).toBe(false);
+  const asked = vi.spyOn(broker.js, 'publish');
+  await ownership.stop();
+  expect(asked).not.toHaveBeenCalled();
+  expect(ownership.partitions).toEqual([]);
 });
 
 test('who leaves in order is followed at once', async () => {

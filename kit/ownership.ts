@@ -143,6 +143,8 @@ export class Ownership implements Tenure {
     this.#close();
     await this.#beating;
     this.#own([], this.#others.length + 1);
+    // They have noticed by the time that there is somebody to tell.
+    if (!this.#broker.connected()) return;
     try {
       await this.#bucket?.delete(this.#key(this.member));
       this.#broker.connection.publish(this.#changes);

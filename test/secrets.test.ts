@@ -161,7 +161,8 @@ test('no secret and nothing personal stands in a log, a span, a metric or an ans
 
   expect(found(platform.output())).toEqual([]);
   expect(found(said.join('\n'))).toEqual([]);
-  expect(received.length).toBeGreaterThan(0);
+  // What is searched is there, in the clear.
+  expect(received.some((bytes) => bytes.includes('causeway.orders.v1.OrderService/PlaceOrder'))).toBe(true);
   expect(received.flatMap((bytes) => found(bytes.toString('latin1')))).toEqual([]);
   expect(platform.output()).toContain('"level":"debug"');
 }, 120_000);
