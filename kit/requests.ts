@@ -41,8 +41,8 @@ export function answerRequests<Request, Answer>(
     if (broker.connected()) message.respond(JSON.stringify(reply));
   };
   const handle = async (message: Msg) => {
-    // What a consumer delivers here has the subject of its stream: who may make consumers may not ask by them.
-    if (message.subject !== subject) return;
+    // What the broker sends here has no such place for an answer: who may ask streams may not ask others by their answers.
+    if (message.subject !== subject || message.reply?.startsWith('_INBOX.') !== true) return;
     if (atHand >= most) return respond(message, { refusal: { code: 'UNAVAILABLE', message: busy } });
     atHand++;
     const isAtWork = () => respond(message, { isAtWork: true });
@@ -65,12 +65,11 @@ export function answerRequests<Request, Answer>(
 }
 
 /** Where it is said that an answer is not waited for any more: not in the inbox, which is read by its owner alone. */
-function endOf(inbox: string | undefined): string | undefined {
-  return inbox?.startsWith('_INBOX.') ? inbox.replace('_INBOX', 'ended') : undefined;
+function endOf(inbox: string): string {
+  return inbox.replace('_INBOX', 'ended');
 }
 
-function subscribed(broker: Broker, subject: string | undefined, heard: (message: Msg) => void, queue?: string) {
-  if (subject === undefined) return () => {};
+function subscribed(broker: Broker, subject: string, heard: (message: Msg) => void, queue?: string) {
   const subscription: Subscription = broker.connection.subscribe(subject, {
     ...(queue === undefined ? {} : { queue }),
     callback: (error, message) => {
@@ -125,7 +124,7 @@ export function askFor<Answer, Progress = never>(
       settle();
     };
     const cancelled = () => {
-      if (broker.connected()) broker.connection.publish(inbox.replace('_INBOX', 'ended'));
+      if (broker.connected()) broker.connection.publish(endOf(inbox));
       end(() => reject(new CallError('CANCELLED', 'it is not waited for any more')));
     };
     const fail = (message: string) => end(() => reject(new UnavailableError(message)));

@@ -23,7 +23,8 @@ export async function serviceDescriptions(): Promise<ServiceDescription[]> {
 /** What each user of the broker may do: one for each service, and the operator. */
 function permissionsOf(descriptions: readonly ServiceDescription[]): Permissions[] {
   const askers = [...descriptions.filter(({ oversees }) => oversees).map(({ service }) => service), OPERATOR.name];
-  return [...descriptions.map((description) => servicePermissions(description, askers)), operatorPermissions()];
+  const services = descriptions.map(({ service }) => service);
+  return [...descriptions.map((description) => servicePermissions(description, askers)), operatorPermissions(services)];
 }
 
 /** The broker's configuration of users, as it has to be. */

@@ -1,4 +1,5 @@
 import { allPartitions } from '#kit/partitions.ts';
+import { STREAMS_ACCOUNT } from '#kit/permissions/configuration.ts';
 import type { ServiceDescription } from '#kit/service-descriptions.ts';
 import { kustomization } from './new-service/deploy-entry.ts';
 
@@ -82,7 +83,7 @@ function trigger({ name, consumer, stream }: { name: string; consumer: string; s
       useCachedMetrics: true
       metadata:
         natsServerMonitoringEndpoint: nats-headless.causeway.svc:8222
-        account: $G
+        account: ${STREAMS_ACCOUNT}
         stream: ${stream}
         consumer: ${consumer}
         lagThreshold: "${LAG_PER_REPLICA}"

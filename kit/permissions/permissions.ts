@@ -70,13 +70,13 @@ export function servicePermissions(description: ServiceDescription, askers: read
   };
 }
 
-/** What whoever runs the platform may do with the operator's tool: look at everything, and destroy customers' keys. */
-export function operatorPermissions(): Permissions {
+/** What whoever runs the platform may do with the operator's tool: look at everything, and ask services how they are. */
+export function operatorPermissions(services: readonly string[]): Permissions {
   const { user, name } = OPERATOR;
   return {
     user,
-    publish: unique(['$JS.API.INFO', `_INBOX.${name}.>`, ...mayOversee(name)]),
-    subscribe: [`_INBOX.${name}.>`, 'live.*.event.*.*.*', KEYS_DESTROYED_SUBJECT],
+    publish: ['$JS.API.INFO', ...mayLook, ...services.map((service) => `owner.${service}.*`)],
+    subscribe: [`_INBOX.${name}.>`],
   };
 }
 
@@ -130,25 +130,30 @@ function keySubject(id: string): string {
   return `$KV.${PERSONAL_DATA_BUCKET}.${id}`;
 }
 
+const mayLook = [
+  '$JS.API.STREAM.LIST',
+  '$JS.API.STREAM.NAMES',
+  '$JS.API.STREAM.INFO.*',
+  '$JS.API.STREAM.MSG.GET.*',
+  '$JS.API.DIRECT.GET.*',
+  '$JS.API.DIRECT.GET.*.>',
+  '$JS.API.CONSUMER.LIST.*',
+  '$JS.API.CONSUMER.NAMES.*',
+  '$JS.API.CONSUMER.INFO.*.*',
+];
+
 function mayOversee(name: string): string[] {
-  return [
-    '$JS.API.STREAM.LIST',
-    '$JS.API.STREAM.NAMES',
-    '$JS.API.STREAM.INFO.*',
-    '$JS.API.STREAM.MSG.GET.*',
-    '$JS.API.DIRECT.GET.*',
-    '$JS.API.DIRECT.GET.*.>',
-    '$JS.API.CONSUMER.LIST.*',
-    '$JS.API.CONSUMER.NAMES.*',
-    '$JS.API.CONSUMER.INFO.*.*',
-    'owner.*.*',
-    'views.*',
-    `ended.${name}.*`,
-    keySubject('*.*.destroyed'),
-    `$JS.API.STREAM.MSG.DELETE.${KEYS}`,
-    KEYS_DESTROYED_SUBJECT,
-  ];
+  return [...mayLook, 'owner.*.*', 'views.*', `ended.${name}.*`, ...mayDestroyKeys];
 }
+
+const mayDestroyKeys = [
+  keySubject('*.*.destroyed'),
+  `$JS.API.STREAM.MSG.DELETE.${KEYS}`,
+  // Of a bucket that was made by an older program: to close it, and where it lets no single message be deleted.
+  `$JS.API.STREAM.UPDATE.${KEYS}`,
+  `$JS.API.STREAM.PURGE.${KEYS}`,
+  KEYS_DESTROYED_SUBJECT,
+];
 
 /** Names of its consumers, without the partition: of a view one for each slot, of the version before too. */
 function namesOf({ name, kind }: ConsumerDescription): string[] {

@@ -44,6 +44,30 @@ export function belongingTo(description: ServiceDescription): Attempts {
   return { publish, subscribe };
 }
 
+/** What whoever looks after a service asks of it, and nobody else may: to show, replay and discard. */
+export function requestsTo({ service, consumers }: ServiceDescription): Attempt[] {
+  const owners = consumers.map(({ name }) => `owner.${name}.3`);
+  return [`views.${service}`, ...owners].map((subject) => ({ what: `ask ${service}`, subject }));
+}
+
+/** What only those may do with a stream who listen to it or speak there; by consumers of their own names too. */
+export function readingOf(stream: string, consumer: string): Attempts {
+  const journal = stream.toLowerCase();
+  const publish = [
+    ...['STREAM.INFO', 'STREAM.CREATE', 'STREAM.MSG.GET', 'DIRECT.GET', 'CONSUMER.LIST'].map(
+      (verb) => `${verb}.${stream}`,
+    ),
+    `DIRECT.GET.${stream}.${journal}.event.3.order.${KEY}`,
+    `CONSUMER.CREATE.${stream}.${consumer}`,
+    `CONSUMER.DURABLE.CREATE.${stream}.${consumer}`,
+  ];
+  const subscribe = [`live.${journal}.event.3.order.${KEY}`, `live.${journal}.event.*.*.*`, `live.${journal}.>`];
+  return {
+    publish: publish.map((subject) => ({ what: `read ${stream}`, subject: `$JS.API.${subject}` })),
+    subscribe: subscribe.map((subject) => ({ what: `follow ${stream}`, subject })),
+  };
+}
+
 /** What no service may do, on any stream, its own included. */
 export function forbidden(streams: readonly string[]): Attempts {
   const perStream = (stream: string): string[] => [
@@ -56,14 +80,20 @@ export function forbidden(streams: readonly string[]): Attempts {
     `$JS.API.CONSUMER.CREATE.${stream}`,
     `$JS.API.CONSUMER.CREATE.${stream}.stranger.${stream.toLowerCase()}.>`,
     `$JS.API.CONSUMER.MSG.NEXT.${stream}.stranger`,
+    `$JS.API.STREAM.PEER.REMOVE.${stream}`,
   ];
   return {
     publish: [
       ...streams.flatMap(perStream).map((subject) => ({ what: 'reach for a stream', subject })),
-      ...['$JS.API.STREAM.CREATE.STRANGER', '$JS.API.META.LEADER.STEPDOWN', '$SYS.REQ.SERVER.PING'].map((subject) => ({
-        what: 'reach for the broker',
-        subject,
-      })),
+      ...[
+        '$JS.API.STREAM.CREATE.STRANGER',
+        '$JS.API.META.LEADER.STEPDOWN',
+        '$JS.API.SERVER.REMOVE',
+        '$JS.API.ACCOUNT.PURGE.STREAMS',
+        '$JS.API.ACCOUNT.STREAM.MOVE.STREAMS.ORDERS',
+        '$SYS.REQ.SERVER.PING',
+        '$SYS.REQ.ACCOUNT.STREAMS.CONNZ',
+      ].map((subject) => ({ what: 'reach for the broker', subject })),
       ...streams.map((stream) => ({
         what: 'say something live',
         subject: `live.${stream.toLowerCase()}.event.3.order.${KEY}`,
@@ -82,6 +112,8 @@ export function forbidden(streams: readonly string[]): Attempts {
       '$JS.API.>',
       '$KV.>',
       '*.event.>',
+      'orders.event.3.order.*',
+      'live.>',
       'dead.>',
       'owner.>',
       '$SYS.>',

@@ -5,16 +5,17 @@ import { answered, connectBroker } from '#kit/broker.ts';
 import { directBatch } from '#kit/direct-batch.ts';
 import { UnavailableError } from '#kit/errors.ts';
 import { ensureJournals } from '#kit/journal.ts';
+import { customerKeysStream, PersonalData } from '#kit/personal-data.ts';
 import { journalOf } from '#kit/streams.ts';
 import { silent } from '#kit/telemetry/logging.ts';
-import { atTheEnd } from '#kit/testing/servers.ts';
+import { atTheEnd, testMasterKey } from '#kit/testing/servers.ts';
 import { answerAboutViews } from '#kit/view-requests.ts';
 import {
   PERMISSIONS_FILE,
   permissionsConfiguration,
   serviceDescriptions,
 } from '../../gateway/cli/broker-permissions.ts';
-import { type Attempts, belongingTo, forbidden, refusedOf } from './attempts.ts';
+import { type Attempts, belongingTo, forbidden, readingOf, refusedOf, requestsTo } from './attempts.ts';
 import { brokerWithUsers } from './broker-with-users.ts';
 
 const descriptions = await serviceDescriptions();
@@ -71,18 +72,35 @@ describe.each(descriptions)('$service', (description) => {
     const attempts = {
       publish: others
         .flatMap(({ publish }) => publish)
-        .filter((each) => isOthers(each) && !mayAsk(each.what) && !mayAnswer(each.subject)),
+        .filter((each) => isOthers(each) && !mayAsk(each.what) && !mayAnswer(each.subject))
+        .concat(oversees ? [] : descriptions.flatMap(requestsTo)),
       subscribe: others.flatMap(({ subscribe }) => subscribe).filter(isOthers),
     };
     expect(attempts.publish.length).toBeGreaterThan(200);
     expect(allowed(attempts, await refusedOf(await broker.connectAs(service), attempts))).toEqual([]);
   });
 
+  test.skipIf(oversees)('reads no stream that it neither speaks in nor listens to', async () => {
+    const { journals, consumers, replicas = [], watchesAll } = description;
+    const listensTo = [...consumers.flatMap(({ sources }) => sources), ...replicas.map(({ journal }) => journal)];
+    const known = new Set([...journals, ...listensTo].map(({ stream }) => stream));
+    const strange = descriptions
+      .flatMap((each) => each.journals.map(({ stream }) => stream))
+      .filter((stream) => !known.has(stream));
+    const attempts = strange.map((stream) => readingOf(stream, `${consumers[0]?.name}-3`));
+    const publish = attempts.flatMap((each) => each.publish);
+    const subscribe = watchesAll ? [] : attempts.flatMap((each) => each.subscribe);
+    expect(
+      allowed({ publish, subscribe }, await refusedOf(await broker.connectAs(service), { publish, subscribe })),
+    ).toEqual([]);
+  });
+
   test('may neither change nor empty a stream, nor listen to everything', async () => {
     const { publish, subscribe } = forbidden(streams);
-    // A customer's key is destroyed by one service.
-    const mayDelete = (subject: string) => oversees && subject === '$JS.API.STREAM.MSG.DELETE.KV_personal-data-keys';
-    const attempts = { publish: publish.filter(({ subject }) => !mayDelete(subject)), subscribe };
+    // A customer's key is destroyed by one service, and the bucket of an older program mended by it.
+    const mayChange = (subject: string) =>
+      oversees && /^\$JS\.API\.STREAM\.(MSG\.DELETE|UPDATE|PURGE)\.KV_personal-data-keys$/.test(subject);
+    const attempts = { publish: publish.filter(({ subject }) => !mayChange(subject)), subscribe };
     expect(allowed(attempts, await refusedOf(await broker.connectAs(service), attempts))).toEqual([]);
   });
 });
@@ -97,8 +115,12 @@ test('the operator looks at everything, and does nothing in the name of a servic
   const mayLook = { publish: looks.map((subject) => ({ what: 'look', subject })), subscribe: [] };
   expect([...(await refusedOf(await broker.connectAs('operator', 'causeway-cli'), mayLook))]).toEqual([]);
   const attempts = {
-    publish: all.flatMap(({ publish }) => publish).filter(({ what }) => !what.startsWith('consumer INFO')),
-    subscribe: all.flatMap(({ subscribe }) => subscribe),
+    publish: [
+      ...all.flatMap(({ publish }) => publish).filter(({ what }) => !what.startsWith('consumer INFO')),
+      ...descriptions.flatMap(requestsTo),
+      ...forbidden(streams).publish,
+    ],
+    subscribe: [...all.flatMap(({ subscribe }) => subscribe), ...forbidden(streams).subscribe],
   };
   expect(allowed(attempts, await refusedOf(await broker.connectAs('operator', 'causeway-cli'), attempts))).toEqual([]);
 });
@@ -106,12 +128,13 @@ test('the operator looks at everything, and does nothing in the name of a servic
 test("customers' keys are read by who has to do with personal data, made by who seals it, and destroyed by who oversees", async () => {
   const bucket = 'personal-data-keys';
   const done = await Promise.all(
-    descriptions.map(async ({ service }) => {
+    [...descriptions.map(({ service }) => service), 'operator'].map(async (service) => {
       const tried = {
         read: `$JS.API.STREAM.MSG.GET.KV_${bucket}`,
         make: `$KV.${bucket}.somebody.1`,
         destroy: `$KV.${bucket}.somebody.1.destroyed`,
         'write over it': `$JS.API.STREAM.MSG.DELETE.KV_${bucket}`,
+        'mend the bucket': `$JS.API.STREAM.UPDATE.KV_${bucket}`,
       };
       const publish = Object.entries(tried).map(([what, subject]) => ({ what, subject }));
       const refused = await refusedOf(await broker.connectAs(service), { publish, subscribe: [] });
@@ -125,14 +148,35 @@ test("customers' keys are read by who has to do with personal data, made by who 
     integration: ['read', 'make'],
     inventory: ['read'],
     notifications: ['read', 'make'],
-    operations: ['read', 'destroy', 'write over it'],
+    operations: ['read', 'destroy', 'write over it', 'mend the bucket'],
+    operator: ['read'],
     orders: ['read', 'make'],
     payments: [],
     shipping: ['read'],
   });
 });
 
-test('a consumer that delivers to a subject of others reaches neither their journal nor their owners', async () => {
+test("a bucket of keys that an older program made is mended by who oversees; the others wait, and customers' keys are destroyed", async () => {
+  const [orders, operations] = await Promise.all(
+    ['orders', 'operations'].map((name) =>
+      connectBroker({ url: broker.url, name, credentials: broker.credentialsOf(name) }),
+    ),
+  );
+  if (orders === undefined || operations === undefined) throw new Error('not connected');
+  for (const each of [orders, operations]) atTheEnd(() => each.close());
+  const { allow_direct, discard_new_per_subject, ...declared } = customerKeysStream(1);
+  await orders.manager.streams.add({ ...declared, allow_direct, deny_delete: true, allow_rollup_hdrs: true } as never);
+
+  const making = PersonalData.open(orders, testMasterKey);
+  await expect.poll(() => orders.refusals()).toEqual([expect.stringContaining('STREAM.UPDATE')]);
+  const destroying = await PersonalData.open(operations, testMasterKey);
+  const { id } = await (await making).keyOf('old');
+
+  expect(await destroying.destroy('old')).toEqual({ destroyed: 1, destroyedBefore: 0 });
+  await expect.poll(async () => (await making).find(id)).toBeUndefined();
+});
+
+test('what the broker sends for somebody reaches no journal, stream or owner of others', async () => {
   const parts = await connectBroker({
     url: broker.url,
     name: 'payments',
@@ -151,21 +195,27 @@ test('a consumer that delivers to a subject of others reaches neither their jour
   ]);
   parts.connection.subscribe('views.payments', { callback: (_, { subject }) => void heard.push(subject) });
   await parts.connection.flush();
+  const targets = ['payments.event.3.payment.x', '$JS.API.STREAM.DELETE.PAYMENTS', 'views.payments'];
 
   const orders = await broker.connectAs('orders');
   await ensureJournals({ ...parts, manager: await jetstreamManager(orders, { checkAPI: false }) }, [
     journalOf('orders'),
   ]);
   await jetstream(orders).publish('orders.event.3.order.x', JSON.stringify({ command: 'list' }));
-  for (const [name, deliver_subject] of [
-    ['orders-orders_v2-3', 'payments.event.3.payment.x'],
-    ['orders-orders_v2-4', 'views.payments'],
-  ]) {
+  await jetstream(orders).publish('orders.event.3.order.empty');
+  // By a consumer: nobody is found there to deliver to.
+  for (const [partition, deliver_subject] of targets.entries()) {
+    const name = `orders-orders_v2-${partition}`;
     const config = { name, durable_name: name, deliver_subject, ack_policy: 'none', deliver_policy: 'all' };
     const request = { stream_name: 'ORDERS', action: 'create', config };
-    await orders.request(`$JS.API.CONSUMER.CREATE.ORDERS.${name}`, JSON.stringify(request));
+    const made = await orders.request(`$JS.API.CONSUMER.CREATE.ORDERS.${name}`, JSON.stringify(request));
+    expect(made.json<{ push_bound?: boolean; error?: { description: string } }>().push_bound).not.toBe(true);
   }
-  await expect.poll(() => heard).toEqual(['orders.event.3.order.x']);
+  // By answers: what is stored in one's own journal, with all of its headers.
+  for (const reply of targets) {
+    for (const seq of [1, 2]) orders.publish('$JS.API.DIRECT.GET.ORDERS', JSON.stringify({ seq }), { reply });
+  }
+  await expect.poll(() => heard).toEqual(['views.payments', 'views.payments']);
   expect(asked).toBe(0);
   expect((await parts.manager.streams.info('PAYMENTS')).state.messages).toBe(0);
 });
