@@ -85,18 +85,35 @@ async function sideBySide(installation: Installation, newImage: string | undefin
   }
   await delay(SIDE_BY_SIDE_MS);
   for (const name of deploymentNames) {
+    await isOfTwoVersions(installation, name);
     await kubectl.run(['rollout', 'resume', `deployment/${name}`]);
     await installation.rolled(name);
   }
   await installation.settled();
 }
 
+type Deployment = {
+  metadata: { generation: number };
+  status: { observedGeneration?: number; replicas?: number; updatedReplicas?: number };
+};
+
 /** Resolves once a deployment has a pod of its latest version; the older go when that is ready. */
 async function updated({ kubectl }: Installation, name: string): Promise<void> {
   for (;;) {
-    const { status } = await kubectl.json<{ status: { updatedReplicas?: number } }>('get', 'deployment', name);
-    if ((status.updatedReplicas ?? 0) > 0) return;
+    const { metadata, status } = await kubectl.json<Deployment>('get', 'deployment', name);
+    // Before it is seen, all pods are of the version that was the latest.
+    const isSeen = (status.observedGeneration ?? 0) >= metadata.generation;
+    if (isSeen && (status.updatedReplicas ?? 0) > 0) return;
     await delay(200);
+  }
+}
+
+/** @throws Error where a deployment has not pods of both versions: then nothing was tried. */
+async function isOfTwoVersions({ kubectl }: Installation, name: string): Promise<void> {
+  const { status } = await kubectl.json<Deployment>('get', 'deployment', name);
+  const { replicas = 0, updatedReplicas = 0 } = status;
+  if (updatedReplicas === 0 || updatedReplicas === replicas) {
+    throw new Error(`${name} has ${updatedReplicas} pods of its latest version, of ${replicas}`);
   }
 }
 
