@@ -34,9 +34,9 @@ export function steps(installation: Installation, random: Random, newImage: stri
     step('orders rolls', () => roll(installation, ['orders'])),
     step('the gateway rolls', () => roll(installation, ['gateway'])),
     step('all roll, one after another', () => roll(installation, deploymentNames)),
-    step('two versions, side by side', () => sideBySide(installation, newImage)),
     step('each service has 4', () => scale(installation, 4)),
     step('and then 2', () => scale(installation, 2)),
+    step('two versions, side by side', () => sideBySide(installation, newImage)),
     step('pods are killed', () => killPods(installation, random), false),
     step('the broker is killed', () => kill(installation, 'nats', KILL_BROKER), false),
     step('the database is killed', () => kill(installation, 'mongodb', KILL_DATABASE), false),
@@ -69,11 +69,16 @@ async function kill(installation: Installation, name: string, command: readonly 
   await delay(WATCH_MS);
 }
 
-/** A rolling update stops half way, stays so for a while, and then goes on. */
+/**
+ * A rolling update stops half way, stays so for a while, and then goes on. Half way is where there are two: a single new pod
+ * is all that is wanted as soon as it is ready, and the old one goes, stopped or not.
+ */
 async function sideBySide(installation: Installation, newImage: string | undefined): Promise<void> {
   const { kubectl } = installation;
   for (const name of deploymentNames) {
     const deployment = `deployment/${name}`;
+    await kubectl.run(['scale', deployment, '--replicas=2']);
+    await installation.rolled(name);
     if (newImage === undefined) await kubectl.run(['rollout', 'restart', deployment]);
     else await kubectl.run(['set', 'image', deployment, `*=${newImage}`]);
     await updated(installation, name);
