@@ -73,15 +73,13 @@ export async function startGateway(
       (await asyncApi.serve(request, response)) || (await page.serve(request, response)),
     logger,
   });
-  // Both at once: what they wait for, one after the other, could take longer than a stop may.
-  started.add('the doors', () => Promise.all([http.stop(), grpc.stop()]));
   const servers = [grpc, http];
+  // All at once: what they wait for, one after the other, could take longer than a stop may.
+  started.add('the doors', () => Promise.all(servers.map((server) => server.stop())));
   if (metricsPort !== undefined) {
     const inTheClear = { ...common, tls: undefined, port: metricsPort };
-    const metrics = await startHttpServer([], pipeline, { ...inTheClear, serveMetrics, logger });
     // After the doors: who is told there that this process runs, finds them open.
-    started.add('the metrics', metrics.stop);
-    servers.push(metrics);
+    servers.push(await startHttpServer([], pipeline, { ...inTheClear, serveMetrics, logger }));
   }
   started.beforeStop(() => drained(servers, settings.drainDelayMs));
   return { grpcPort: grpc.port, httpPort: http.port };
