@@ -50,6 +50,15 @@ export function requestsTo({ service, consumers }: ServiceDescription): Attempt[
   return [`views.${service}`, ...owners].map((subject) => ({ what: `ask ${service}`, subject }));
 }
 
+/** What only who looks after all services may do. */
+export const overseeing: readonly Attempt[] = [
+  '$JS.API.STREAM.LIST',
+  '$JS.API.STREAM.NAMES',
+  '$JS.API.CONSUMER.NAMES.ORDERS',
+  'ended.operations.asked',
+  'personal-data.destroyed',
+].map((subject) => ({ what: 'look after all', subject }));
+
 /** What only those may do with a stream who listen to it or speak there; by consumers of their own names too. */
 export function readingOf(stream: string, consumer: string): Attempts {
   const journal = stream.toLowerCase();

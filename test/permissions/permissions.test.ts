@@ -15,7 +15,7 @@ import {
   permissionsConfiguration,
   serviceDescriptions,
 } from '../../gateway/cli/broker-permissions.ts';
-import { type Attempts, belongingTo, forbidden, readingOf, refusedOf, requestsTo } from './attempts.ts';
+import { type Attempts, belongingTo, forbidden, overseeing, readingOf, refusedOf, requestsTo } from './attempts.ts';
 import { brokerWithUsers } from './broker-with-users.ts';
 
 const descriptions = await serviceDescriptions();
@@ -73,7 +73,7 @@ describe.each(descriptions)('$service', (description) => {
       publish: others
         .flatMap(({ publish }) => publish)
         .filter((each) => isOthers(each) && !mayAsk(each.what) && !mayAnswer(each.subject))
-        .concat(oversees ? [] : descriptions.flatMap(requestsTo)),
+        .concat(oversees ? [] : [...descriptions.flatMap(requestsTo), ...overseeing]),
       subscribe: others.flatMap(({ subscribe }) => subscribe).filter(isOthers),
     };
     expect(attempts.publish.length).toBeGreaterThan(200);
