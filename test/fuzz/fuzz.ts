@@ -1,11 +1,19 @@
+import { join } from 'node:path';
 import type { Doors } from '../platform.ts';
 import type { FuzzCase } from './fuzz-case.ts';
+import { mayBeClosed } from './may-be-closed.ts';
 import { type Answer, Sender } from './send.ts';
 
 /** A case that was not answered as it should be. */
 export type Finding = { fuzzCase: FuzzCase; answer: Answer; why: string };
 
-export type Fuzzed = { findings: Finding[]; answers: Map<string, number>; slowestMs: number };
+export type Fuzzed = {
+  findings: Finding[];
+  answers: Map<string, number>;
+  slowestMs: number;
+  /** Sent once more, since it came too late or something was away. */
+  again: Map<string, number>;
+};
 
 export type FuzzOptions = {
   /** At work at the same time. */
@@ -14,39 +22,50 @@ export type FuzzOptions = {
   tokens: Record<string, string>;
   /** Whether there is still somebody to answer; asked between cases. */
   isAlive(): boolean;
-  /** Called between cases, with how many have been answered. */
-  onProgress?(answered: number): Promise<void>;
+  /** Called between cases, with how many have been answered, and what came of them so far. */
+  onProgress?(answered: number, soFar: Fuzzed): Promise<void>;
+  /** Called with each finding, as it is found. */
+  onFinding?(finding: Finding): void;
 };
 
 /** The server did what nobody foresaw. */
 const OURS = new Set(['INTERNAL', 'UNKNOWN', 'DATA_LOSS']);
-/** Nothing is away while doors are fuzzed; but who asks for a projection of a service that there is not hears that. */
+/** Nothing is away while doors are fuzzed. */
 const AWAY = 'UNAVAILABLE';
-const MAY_BE_AWAY = /Projection/;
-/** What is inside: a stack, a file, the name of a part or of a class of errors. */
+/** Where this project is: a file of ours, whose name is told. */
+const PROJECT = join(import.meta.dirname, '../..');
+/** What is inside: a stack, the name of a part or of a class of errors. */
 const INSIDE =
-  /\n\s+at |\bat [\w.<>]+ \(|file:\/\/|node_modules|node:internal|\.[jt]s:\d+|\b[A-Z]\w+Error\b|[Mm]ongo|\bnats\b|JetStream|\bECONN|\bENOENT|\bEPIPE|\bERR_[A-Z]|\[object /;
+  /\n\s+at |\bat [\w.<>]+ \(|node_modules|node:internal|\.[jt]s:\d+|\b[A-Z]\w+Error\b|[Mm]ongo|\bnats\b|JetStream|\bECONN|\bENOENT|\bEPIPE|\bERR_[A-Z]|\[object /;
 const MAX_FINDINGS = 200;
+/** Of a busy machine: this share may be sent again, and on a short run some. */
+const AGAIN_SHARE = 0.002;
+const AGAIN_AT_LEAST = 10;
 
 /** Sends each case, many at a time, and looks at what comes back. */
 export async function fuzz(doors: Doors, cases: Iterable<FuzzCase>, options: FuzzOptions): Promise<Fuzzed> {
   const sender = new Sender(doors, options.tokens);
-  const fuzzed: Fuzzed = { findings: [], answers: new Map(), slowestMs: 0 };
+  const fuzzed: Fuzzed = { findings: [], answers: new Map(), slowestMs: 0, again: new Map() };
   const left = cases[Symbol.iterator]();
   let answered = 0;
   const work = async () => {
     for (let next = left.next(); next.done !== true && options.isAlive(); next = left.next()) {
       let answer = await sender.send(next.value);
       // A machine that is busy may be too late once.
-      for (let again = 0; again < 2 && isTooLate(answer); again++) answer = await sender.send(next.value);
+      for (let again = 0; again < 2 && isTooLate(answer); again++) {
+        count(fuzzed.again, kindOf(answer));
+        answer = await sender.send(next.value);
+      }
       const kind = kindOf(answer);
-      fuzzed.answers.set(kind, (fuzzed.answers.get(kind) ?? 0) + 1);
+      count(fuzzed.answers, kind);
       fuzzed.slowestMs = Math.max(fuzzed.slowestMs, answer.ms);
       const why = whyBad(answer, next.value, kind);
       if (why !== undefined && fuzzed.findings.length < MAX_FINDINGS) {
-        fuzzed.findings.push({ fuzzCase: next.value, answer, why });
+        const finding = { fuzzCase: next.value, answer, why };
+        fuzzed.findings.push(finding);
+        options.onFinding?.(finding);
       }
-      await options.onProgress?.(++answered);
+      await options.onProgress?.(++answered, fuzzed);
     }
   };
   try {
@@ -57,8 +76,25 @@ export async function fuzz(doors: Doors, cases: Iterable<FuzzCase>, options: Fuz
   return fuzzed;
 }
 
-function kindOf({ code, status, outcome }: Answer): string {
-  return code ?? `${status ?? outcome}`;
+/** How many of the answers may have come too late, or from something that was away, before they came in order. */
+export function tooManyAgain({ again, answers }: Fuzzed): string | undefined {
+  const sum = (counts: Map<string, number>) => [...counts.values()].reduce((total, each) => total + each, 0);
+  const most = Math.max(AGAIN_AT_LEAST, sum(answers) * AGAIN_SHARE);
+  return sum(again) > most ? `${sum(again)} were sent again: ${countsIn(again)}` : undefined;
+}
+
+/** `NOT_FOUND 12, OK 7`: the most frequent first. */
+export function countsIn(counts: Map<string, number>): string {
+  const ordered = [...counts].toSorted(([, a], [, b]) => b - a);
+  return ordered.map(([kind, times]) => `${kind} ${times}`).join(', ');
+}
+
+function count(counts: Map<string, number>, kind: string): void {
+  counts.set(kind, (counts.get(kind) ?? 0) + 1);
+}
+
+function kindOf({ code, status, outcome, ended }: Answer): string {
+  return code ?? (status === undefined ? [outcome, ...(ended === undefined ? [] : [ended])].join(' ') : `${status}`);
 }
 
 function isTooLate({ outcome, code }: Answer): boolean {
@@ -66,14 +102,16 @@ function isTooLate({ outcome, code }: Answer): boolean {
 }
 
 /** What is wrong with an answer; undefined: nothing. */
-function whyBad(answer: Answer, { name, expected }: FuzzCase, kind: string): string | undefined {
+function whyBad(answer: Answer, fuzzCase: FuzzCase, kind: string): string | undefined {
+  const { expected } = fuzzCase;
   const { outcome, status = 200, code, said } = answer;
   if (outcome === 'late') return 'no answer';
   if (code !== undefined && OURS.has(code)) return `the code is ${code}`;
-  if (code === AWAY && !MAY_BE_AWAY.test(name)) return `${AWAY}, and nothing is`;
+  if (outcome === 'closed' && !mayBeClosed(fuzzCase)) return `it is ${kind}`;
+  if (code === AWAY) return `${AWAY}, and nothing is`;
   if (status >= 500 && status !== 501 && status !== 505 && code === undefined) return `the status is ${status}`;
   if (expected !== undefined && expected !== kind) return `it is ${kind}, not ${expected}`;
   const isRefused = status >= 400 || (code !== undefined && code !== 'OK');
-  const inside = isRefused ? INSIDE.exec(said)?.[0] : undefined;
+  const inside = said.includes(PROJECT) ? PROJECT : isRefused ? INSIDE.exec(said)?.[0] : undefined;
   return inside === undefined ? undefined : `it shows what is inside: ${JSON.stringify(inside)}`;
 }

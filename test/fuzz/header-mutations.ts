@@ -76,7 +76,7 @@ const HEADERS: [string, readonly string[]][] = [
   ['te', ['', 'trailers, deflate', 'gzip']],
   ['accept', ['', 'text/html', 'x/y;q=z']],
   ['origin', ['null', 'http://evil.example', '*']],
-  ['host', ['evil.example:99999', '[::1', 'a b']],
+  ['host', ['', 'evil.example:99999', '[::1', 'a b']],
   ['cookie', ['a=b; '.repeat(500)]],
   ['user-agent', ['', '\u00e9', '%s%n']],
   ['some-bin', ['!!!!', 'AAA', 'AA==,AA==', '']],

@@ -1,6 +1,7 @@
 /** `npm run fuzz`: malformed requests at the doors of a platform of its own. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -9,7 +10,7 @@ import { runProcess, StartError, type Started } from '#kit/process.ts';
 import { DEVELOPMENT_KEY, signToken } from '#kit/rpc/identity.ts';
 import { startStack } from '../../bench/stack.ts';
 import type { Doors } from '../platform.ts';
-import { type Finding, type Fuzzed, fuzz } from './fuzz.ts';
+import { countsIn, type Finding, type Fuzzed, fuzz, tooManyAgain } from './fuzz.ts';
 import { caseToJson, type FuzzCase, keptCases } from './fuzz-case.ts';
 import { caseOf } from './generate.ts';
 import { Memory } from './memory.ts';
@@ -25,6 +26,7 @@ npm run fuzz -- --keep DIRECTORY        writes each case that failed there; thos
 `;
 
 const AT_ONCE = 48;
+const PROGRESS_EVERY = 5_000;
 /** Growth of what is still in use, after this share of a run, that is still flat. */
 const WARM = 0.2;
 const FLAT_MIB = 48;
@@ -32,6 +34,10 @@ const FLAT_MIB = 48;
 await runProcess(async (started) => {
   const { requests, seed, keep } = options();
   const say = (line: string) => process.stdout.write(`${line}\n`);
+  const tell = firstOfEach((finding) => {
+    process.stderr.write(told(finding));
+    if (keep !== undefined) keepCase(keep, finding);
+  });
   say(`${requests} requests, --seed ${seed}`);
   const { doors, memory, log, isAlive } = await ownPlatform(started);
   const tokens = {
@@ -45,22 +51,23 @@ await runProcess(async (started) => {
     atOnce: AT_ONCE,
     tokens,
     isAlive,
-    onProgress: async (answered) => {
+    onFinding: tell,
+    onProgress: async (answered, soFar) => {
       if (answered === Math.floor(requests * WARM)) warm = await memory.afterCollection();
-      if (answered % 10_000 === 0) say(`${answered} after ${seconds(began)} s`);
+      if (answered % PROGRESS_EVERY === 0) process.stderr.write(`${answered}: ${summary(soFar, began)}\n`);
     },
   });
-  const took = seconds(began);
-  tell(fuzzed, took, say);
+  say(`${summary(fuzzed, began)}; ${countsIn(fuzzed.answers)}`);
+  const again = tooManyAgain(fuzzed);
   const end = isAlive() ? await memory.afterCollection() : warm;
   const problems = [
     ...(isAlive() ? await problemsOfOrders(doors, tokens['{customer}']) : ['the platform has ended']),
     ...errorsIn(await log()),
+    ...(again === undefined ? [] : [again]),
     ...(end.heapMiB - warm.heapMiB > FLAT_MIB ? [`the heap has grown by ${end.heapMiB - warm.heapMiB} MiB`] : []),
   ];
   say(`memory after a collection: ${JSON.stringify(warm)} at a fifth, ${JSON.stringify(end)} at the end`);
   for (const problem of problems) say(`PROBLEM ${problem}`);
-  if (keep !== undefined) await Promise.all(firstOfEach(fuzzed.findings).map((finding) => keepCase(keep, finding)));
   await started.stop();
   process.exit(problems.length + fuzzed.findings.length === 0 ? 0 : 1);
 });
@@ -141,22 +148,26 @@ function errorsIn(log: string): string[] {
   return [...kinds.values()].map((line) => `the log says: ${line.slice(0, 1_500)}`);
 }
 
-function firstOfEach(findings: readonly Finding[]): Finding[] {
-  const kindOf = ({ why, answer }: Finding) => `${why} ${answer.said.replace(/\d+/g, '').slice(0, 120)}`;
-  return [...new Map(findings.toReversed().map((finding) => [kindOf(finding), finding])).values()];
+/** Passes on the first of those that are alike. */
+function firstOfEach(pass: (finding: Finding) => void): (finding: Finding) => void {
+  const seen = new Set<string>();
+  return (finding) => {
+    const kind = `${finding.why} ${finding.answer.said.replace(/\d+/g, '').slice(0, 120)}`;
+    if (!seen.has(kind)) pass(finding);
+    seen.add(kind);
+  };
 }
 
-function tell({ findings, answers, slowestMs }: Fuzzed, took: string, say: (line: string) => void): void {
-  for (const { why, fuzzCase, answer } of firstOfEach(findings)) {
-    say(`FAILED ${why}\n${caseToJson(fuzzCase).slice(0, 1_500)}${answer.said.slice(0, 1_000)}\n`);
-  }
-  const counts = [...answers].toSorted(([, a], [, b]) => b - a).map(([kind, count]) => `${kind} ${count}`);
-  say(
-    `${took} s, the slowest answer after ${slowestMs.toFixed(0)} ms; ${findings.length} failed; ${counts.join(', ')}`,
-  );
+function told({ why, fuzzCase, answer }: Finding): string {
+  return `FAILED ${why}\n${caseToJson(fuzzCase).slice(0, 1_500)}${answer.said.slice(0, 1_000)}\n\n`;
 }
 
-async function keepCase(directory: string, { fuzzCase, why }: Finding): Promise<void> {
+function summary({ findings, slowestMs, again }: Fuzzed, began: number): string {
+  const sentAgain = again.size === 0 ? '' : `, sent again: ${countsIn(again)}`;
+  return `${seconds(began)} s, the slowest answer after ${slowestMs.toFixed(0)} ms, ${findings.length} failed${sentAgain}`;
+}
+
+function keepCase(directory: string, { fuzzCase, why }: Finding): void {
   const name = `${why} ${fuzzCase.name}`.replace(/[^A-Za-z0-9]+/g, '-').toLowerCase();
-  await writeFile(join(directory, `${name.slice(0, 60)}-${randomUUID().slice(0, 4)}.json`), caseToJson(fuzzCase));
+  writeFileSync(join(directory, `${name.slice(0, 60)}-${randomUUID().slice(0, 4)}.json`), caseToJson(fuzzCase));
 }

@@ -124,6 +124,7 @@ const STRINGS = [
   '$where',
   '{"$gt":""}',
   '../../etc/passwd',
+  'file:///etc/passwd',
   '*',
   '>',
   '$JS.API.>',

@@ -2,17 +2,22 @@ import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fromBinary } from '@bufbuild/protobuf';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 import type { Doors } from '../platform.ts';
 import type { FuzzCase, Http1Case, Http2Case, RawCase } from './fuzz-case.ts';
+import { isWhole } from './may-be-closed.ts';
 
 /** What came back. */
 export type Answer = {
-  /** `closed`: the connection or stream ended without an answer; `left`: the client went away, as it was to. */
-  outcome: 'answered' | 'closed' | 'left' | 'not sendable' | 'late';
+  /**
+   * `closed`: the server ended the connection or stream without an answer; `left`: the client went away, as it was to;
+   * `unanswered`: the server waits for more, where nobody waits for it.
+   */
+  outcome: 'answered' | 'closed' | 'left' | 'unanswered' | 'not sendable' | 'late';
+  /** How it was closed. */
+  ended?: string;
   /** Of HTTP. */
   status?: number;
   /** Canonical name, where there is one. */
@@ -28,6 +33,7 @@ const LATE_MS = 10_000;
 const STREAM_MS = 150;
 /** What is written to a bare connection may be half of something: nobody waits for the other half. */
 const RAW_MS = 250;
+const WHOLE_MS = 50;
 /** A server ends a connection on which too many streams are ended by their client. */
 const CASES_PER_SESSION = 300;
 
@@ -49,6 +55,22 @@ const codes = [
   'UNAVAILABLE',
   'DATA_LOSS',
   'UNAUTHENTICATED',
+];
+
+/** Of a stream of HTTP/2, by number. */
+const endings = [
+  'NO_ERROR',
+  'PROTOCOL_ERROR',
+  'INTERNAL_ERROR',
+  'FLOW_CONTROL_ERROR',
+  'SETTINGS_TIMEOUT',
+  'STREAM_CLOSED',
+  'FRAME_SIZE_ERROR',
+  'REFUSED_STREAM',
+  'CANCEL',
+  'COMPRESSION_ERROR',
+  'CONNECT_ERROR',
+  'ENHANCE_YOUR_CALM',
 ];
 
 type Session = { connection: ClientHttp2Session; cases: number };
@@ -91,12 +113,22 @@ export class Sender {
     return Object.fromEntries(entries);
   }
 
+  #kept(session: Session, answer: Omit<Answer, 'ms'>): Omit<Answer, 'ms'> {
+    session.cases++;
+    this.#idle.push(session);
+    return answer;
+  }
+
   /** One that nobody else uses now: a case may end its whole connection. */
   #idleSession(): Session {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (!idle.connection.closed && !idle.connection.destroyed && idle.cases < CASES_PER_SESSION) return idle;
       idle.connection.close();
     }
+    return this.#newSession();
+  }
+
+  #newSession(): Session {
     const connection = connectHttp2(`http://${this.#doors.grpc}`);
     connection.on('error', () => {});
     return { connection, cases: 0 };
@@ -105,10 +137,11 @@ export class Sender {
   async #overHttp2(fuzzCase: Http2Case): Promise<Omit<Answer, 'ms'>> {
     const session = this.#idleSession();
     const answer = await this.#onSession(session, fuzzCase);
-    session.cases++;
-    this.#idle.push(session);
     // The server may have ended it over an earlier case, at this moment.
-    return answer.outcome === 'closed' && session.cases > 1 ? this.#overHttp2(fuzzCase) : answer;
+    if (answer.outcome !== 'closed' || session.cases === 0) return this.#kept(session, answer);
+    session.connection.destroy();
+    const another = this.#newSession();
+    return this.#kept(another, await this.#onSession(another, fuzzCase));
   }
 
   async #onSession(
@@ -136,7 +169,8 @@ export class Sender {
     const number = heard['grpc-status'];
     const status = heard[':status'];
     if (number === undefined && status === undefined) {
-      return { outcome: cancelAfterMs !== undefined || isWatching(path) ? 'left' : 'closed', said };
+      if (cancelAfterMs !== undefined || isWatching(path)) return { outcome: 'left', said };
+      return { outcome: 'closed', ended: endings[stream.rstCode ?? 0] ?? `${stream.rstCode}`, said };
     }
     return {
       outcome: 'answered',
@@ -146,50 +180,63 @@ export class Sender {
     };
   }
 
-  async #overHttp1({ method, path, headers, body, cancelAfterMs }: Http1Case): Promise<Omit<Answer, 'ms'>> {
+  async #overHttp1(fuzzCase: Http1Case, agent: Agent | false = this.#agent): Promise<Omit<Answer, 'ms'>> {
+    const { method, path, headers, body, cancelAfterMs } = fuzzCase;
     const { promise, resolve } = Promise.withResolvers<Omit<Answer, 'ms'>>();
-    const none = (outcome: Answer['outcome']) => resolve({ outcome, said: '' });
     try {
-      const own = this.#headersOf(headers);
-      const sent = httpRequest(
-        `${this.#doors.http}${path}`,
-        { method, agent: this.#agent, headers: own },
-        (response) => {
-          const chunks: Buffer[] = [];
-          const done = () => {
-            const bytes = Buffer.concat(chunks);
-            const said = `${JSON.stringify(response.headers)} ${bytes.toString()}`;
-            const code = codeIn(bytes, response.headers);
-            const status = response.statusCode ?? 0;
-            resolve({ outcome: 'answered', status, said, ...(code === undefined ? {} : { code }) });
-          };
-          response.on('data', (chunk) => chunks.push(chunk));
-          response.once('end', done);
-          response.once('error', done);
-          if (isStream(headers['content-type'] ?? '')) setTimeout(() => sent.destroy(), STREAM_MS * 2).unref();
-        },
-      );
-      sent.once('error', () => none(cancelAfterMs === undefined ? 'closed' : 'left'));
-      if (cancelAfterMs !== undefined) setTimeout(() => sent.destroy(), cancelAfterMs).unref();
+      const own = { 'content-length': String(body.length), ...this.#headersOf(headers) };
+      const sent = httpRequest(`${this.#doors.http}${path}`, { method, agent, headers: own }, (response) => {
+        const chunks: Buffer[] = [];
+        const done = () => {
+          const bytes = Buffer.concat(chunks);
+          const said = `${JSON.stringify(response.headers)} ${bytes.toString()}`;
+          const code = codeIn(bytes, response.headers);
+          const status = response.statusCode ?? 0;
+          resolve({ outcome: 'answered', status, said, ...(code === undefined ? {} : { code }) });
+        };
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.once('end', done);
+        response.once('error', done);
+        if (isStream(headers['content-type'] ?? '')) setTimeout(() => sent.destroy(), STREAM_MS * 2).unref();
+      });
+      // Nothing may happen that is watched, and who says that there is more than comes is waited for.
+      const isQuiet = isWatching(path) || Number(own['content-length']) > body.length;
+      const leaves = cancelAfterMs ?? (isQuiet ? STREAM_MS * 2 : undefined);
+      sent.once('error', (error: NodeJS.ErrnoException) => {
+        if (leaves !== undefined) return resolve({ outcome: 'left', said: '' });
+        // The server may have ended it over an earlier case, at this moment.
+        if (sent.reusedSocket) return resolve(this.#overHttp1(fuzzCase, false));
+        resolve({ outcome: 'closed', ended: error.code ?? error.message, said: '' });
+      });
+      if (leaves !== undefined) setTimeout(() => sent.destroy(), leaves).unref();
       sent.end(body);
     } catch {
-      none('not sendable');
+      resolve({ outcome: 'not sendable', said: '' });
     }
     return promise;
   }
 
-  async #raw({ door, bytes }: RawCase): Promise<Omit<Answer, 'ms'>> {
+  async #raw(fuzzCase: RawCase): Promise<Omit<Answer, 'ms'>> {
+    const { door, bytes } = fuzzCase;
     const { host, port } = door === 'http' ? hostOf(new URL(this.#doors.http).host) : hostOf(this.#doors.grpc);
     const socket = connectTcp({ host, port });
     socket.on('error', () => {});
     socket.write(bytes);
-    const quiet = setTimeout(() => socket.destroy(), RAW_MS);
-    const said = await text(socket).catch(() => '');
-    clearTimeout(quiet);
-    socket.destroy();
+    let outcome: Answer['outcome'] = 'closed';
+    const leave = () => {
+      outcome = 'unanswered';
+      socket.destroy();
+    };
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    // An answer to the end comes with its beginning, and the server may keep the connection open after it.
+    if (isWhole(fuzzCase)) socket.once('data', () => setTimeout(leave, WHOLE_MS));
+    else setTimeout(leave, RAW_MS);
+    await once(socket, 'close').catch(() => {});
+    const said = Buffer.concat(chunks).toString();
     const status = /^HTTP\/1\.\d (\d+)/.exec(said)?.[1];
     return {
-      outcome: said === '' ? 'closed' : 'answered',
+      outcome: said === '' ? outcome : 'answered',
       said,
       ...(status === undefined ? {} : { status: Number(status) }),
     };
