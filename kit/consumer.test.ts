@@ -145,7 +145,7 @@ test('a message that could not be parked behind another is handled when that is 
   const row = new ParkedRow(bank.broker, { consumer: `${bank.service}-thank-on-deposit`, partition: 3, key: a });
   expect(await row.removeAll()).toBe(1);
   await streams.update('DEAD_LETTERS', { max_bytes: roomy });
-  await expect.poll(() => noted.of(a), { timeout: 5_000 }).toEqual([13, 2]);
+  await expect.poll(() => noted.of(a)).toEqual([13, 2]);
   expect(await bank.parked(a)).toEqual([]);
 });
 
@@ -210,7 +210,7 @@ test('while something is away the partition waits, counts no attempt and parks n
   await expect.poll(() => tries).toBeGreaterThan(0);
   await bank.deposit(a, 2);
   await bank.deposit(b, 3);
-  await expect.poll(() => tries, { timeout: 5_000 }).toBeGreaterThan(3);
+  await expect.poll(() => tries).toBeGreaterThan(3);
   // Only one message asks whether it is there again, and not all the time.
   expect(noted.of(b)).toEqual([]);
   expect(performance.now() - since).toBeGreaterThan(300);
@@ -219,7 +219,7 @@ test('while something is away the partition waits, counts no attempt and parks n
     reasons: [`consumer ${bank.service}-thank-on-deposit-3: the provider is away`],
   });
   away = false;
-  await expect.poll(() => noted.of(b), { timeout: 5_000 }).toEqual([3]);
+  await expect.poll(() => noted.of(b)).toEqual([3]);
   expect(noted.of(a).slice(-2)).toEqual([1, 2]);
   expect(await bank.parked(a)).toEqual([]);
   expect(consumer.health().ready).toBe(true);

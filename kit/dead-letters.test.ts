@@ -162,7 +162,7 @@ test('an original is not acknowledged before its dead letter is stored', async (
       .stream_seq;
   expect(await floor()).toBe(0);
   await Parking.open(bank.broker, 'anyone');
-  await expect.poll(() => bank.parked(a), { timeout: 5_000 }).toMatchObject([{ sequence: 1, reason: 'FAILED' }]);
+  await expect.poll(() => bank.parked(a)).toMatchObject([{ sequence: 1, reason: 'FAILED' }]);
   await expect.poll(floor).toBe(1);
 });
 

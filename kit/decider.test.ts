@@ -354,7 +354,7 @@ describe('the same request, when the broker has forgotten it', () => {
     const probe = `${journal.declaration.service}.event.0.probe.${crypto.randomUUID()}`;
     const publish = () => broker.js.publish(probe, '', { msgID: probe });
     await publish();
-    await expect.poll(async () => (await publish()).duplicate, { timeout: 5_000 }).toBe(false);
+    await expect.poll(async () => (await publish()).duplicate).toBe(false);
   }
 
   test('is known to the aggregate', async () => {
@@ -725,7 +725,7 @@ describe('a command on a bad network', () => {
     })();
     await expect.poll(() => acknowledged, { interval: 1, timeout: 5_000 }).toBeGreaterThan(4);
     await own.kill('SIGKILL');
-    await expect.poll(() => outages, { timeout: 5_000 }).toBeGreaterThan(0);
+    await expect.poll(() => outages).toBeGreaterThan(0);
     await own.restart();
     await all;
     const stored = await journal.history(subject());

@@ -33,7 +33,7 @@ describe('how far consumers are', () => {
     const floors = await Floors.of(await ownConnection(nats.url), 'cafe', silent);
     floors.note('cafe-serve', 2, 11);
     const reader = await Floors.of(await ownConnection(nats.url), 'cafe', silent);
-    await expect.poll(() => reader.read('cafe-serve', 2), { timeout: 5_000 }).toBe(11);
+    await expect.poll(() => reader.read('cafe-serve', 2)).toBe(11);
   });
 });
 
@@ -72,7 +72,7 @@ describe('a consumer that went with its broker', () => {
     const bank = await openBank(own.url);
     const consumer = bank.consumer(noting().handle, { begins: 'now' });
     await consumer.own([3]);
-    await expect.poll(() => consumer.health().ready, { timeout: 5_000 }).toBe(true);
+    await expect.poll(() => consumer.health().ready).toBe(true);
     await consumer.stop();
     await own.kill();
     await own.restart();

@@ -183,7 +183,7 @@ describe('an append on a bad network', () => {
     await stored();
     const published = () => proxy.sent().match(/HPUB accounts/g)?.length;
     expect(published()).toBe(1);
-    await expect.poll(published, { timeout: 5_000 }).toBe(1);
+    await expect.poll(published).toBe(1);
     proxy.release('answers');
     expect(await appended).toMatchObject({ sequence: 1, found: { sequence: 1 } });
     expect(await journal.lastSequence()).toBe(1);
