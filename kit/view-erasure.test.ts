@@ -3,6 +3,7 @@ import type { Db } from 'mongodb';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type AccountOpened, AccountOpenedSchema } from '#gen/causeway/testing/v1/account_pb.js';
 import { ErasedKeys } from './erased-keys.ts';
+import { TransientError } from './errors.ts';
 import { EventTypes, eventHeaders, Header, type RecordedEvent } from './event.ts';
 import { OwnedWork } from './owned-work.ts';
 import { allPartitions, partitionOf, subjectOf } from './partitions.ts';
@@ -15,7 +16,7 @@ import { sharedMongoUri, sharedNatsUrl } from './testing/servers.ts';
 import { ownDatabase } from './testing/viewing.ts';
 import { collectionOf, type Stored, type View } from './view.ts';
 import { carryOver } from './view-carry-over.ts';
-import { eraseFromView } from './view-erasure.ts';
+import { eraseFrom, eraseFromView } from './view-erasure.ts';
 import { ViewStore } from './view-store.ts';
 
 type Holder = { customerId: string; name: string };
@@ -98,6 +99,15 @@ test('who is erased is gone from every build and every older version, and nobody
 
   for (const build of [1, 3]) expect(await namesIn(db, build)).toEqual(['anna-1: ', 'anna-2: ', "bert-1: bert's name"]);
   expect(await namesIn(db, 1, 1)).toEqual(["bert-1: bert's name"]);
+});
+
+test('where others change a document all the time it is tried again, and not given up', async () => {
+  const db = ownDatabase(sharedMongoUri());
+  const store = storeOf(db);
+  await store.write([opened('anna-1')], await store.claim('one', allPartitions), never);
+  const changed = Object.create(collection(db), { bulkWrite: { value: async () => ({ matchedCount: 0 }) } });
+
+  await expect(eraseFrom(view as View<Holder>, changed, {})).rejects.toThrow(TransientError);
 });
 
 test('who has the key in memory may write after the erasure: it is removed at once', async () => {

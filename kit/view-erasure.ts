@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AnyBulkWriteOperation, Collection, Db } from 'mongodb';
 import { queried } from './database.ts';
 import type { DestroyedKeys } from './erased-keys.ts';
+import { TransientError } from './errors.ts';
 import { collectionOf, type Stored, type View } from './view.ts';
 import { buildsIn } from './view-sweep.ts';
 
@@ -33,6 +34,7 @@ function ofKeys<Document extends object>({ ownerField }: View<Document>, { keyId
 /**
  * Removes what is personal from the documents of a collection that match. Fenced as all writes are: who has read a
  * document before has to read it again.
+ * @throws TransientError where others change the documents all the time; UnavailableError
  */
 export async function eraseFrom<Document extends object>(
   view: View<Document>,
@@ -59,7 +61,9 @@ export async function eraseFrom<Document extends object>(
     await write();
     if (left === 0) return;
   }
-  throw new Error(`documents of ${documents.collectionName} are changed again and again while they are erased`);
+  throw new TransientError(
+    `documents of ${documents.collectionName} are changed again and again while they are erased`,
+  );
 }
 
 async function olderVersions<Document extends object>(db: Db, view: View<Document>): Promise<Collection[]> {
