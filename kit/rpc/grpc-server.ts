@@ -61,8 +61,9 @@ const HEALTH_INTERVAL_MS = 1_000;
 /** While it is not ready, whoever waits for it is told soon after it is. */
 const UNREADY_INTERVAL_MS = 100;
 const DRAIN_MS = 5_000;
-/** Time for what was answered last to reach its caller. */
-const LAST_ANSWERS_MS = 200;
+const LOOK_MS = 20;
+/** Looks with nothing at hand: time for what was answered last to reach its caller, and for what was sent last to come. */
+const QUIET_LOOKS = 10;
 const KEEPALIVE_MS = 30_000;
 
 type Unary = ServerUnaryCall<Buffer, Uint8Array>;
@@ -269,14 +270,14 @@ async function drain(server: Server, calls: Calls): Promise<void> {
   const { promise: finished, resolve } = Promise.withResolvers<void>();
   server.tryShutdown(() => resolve());
   const began = performance.now();
-  let busyAt = began;
+  let quiet = 0;
   const look = setInterval(() => {
-    const now = performance.now();
-    if (calls.atHand > 0) busyAt = now;
-    if (now - busyAt < LAST_ANSWERS_MS && now - began < DRAIN_MS) return;
+    // Looks are counted, not time: a process that stood still has read nothing meanwhile of what was sent to it.
+    quiet = calls.atHand > 0 ? 0 : quiet + 1;
+    if (quiet < QUIET_LOOKS && performance.now() - began < DRAIN_MS) return;
     server.forceShutdown();
     resolve();
-  }, 20);
+  }, LOOK_MS);
   await finished;
   clearInterval(look);
 }
