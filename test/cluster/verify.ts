@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from '@connectrpc/connect';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { OperationsService } from '#gen/causeway/operations/v1/operations_service_pb.js';
 import { OrderService } from '#gen/causeway/orders/v1/orders_service_pb.js';
@@ -13,6 +13,7 @@ import type { Kubectl } from './kubectl.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SETTLE_MS = 180_000;
+const LOOK_MS = 2_000;
 /** Histories that are compared with the journals. */
 const HISTORIES = 40;
 
@@ -41,11 +42,12 @@ export async function verify(where: Where, acknowledged: readonly string[]): Pro
   try {
     const transport = transportTo(where.http, where.token);
     const began = performance.now();
+    const isLate = () => performance.now() - began > SETTLE_MS;
     const look = async () => audit(broker, await stockOf(createClient(InventoryService, transport)));
-    let audited = await look();
-    while (!isSettled(audited) && performance.now() - began < SETTLE_MS) {
-      await delay(2_000);
-      audited = await look();
+    let audited = await whenThere(look, isLate);
+    while (!isSettled(audited) && !isLate()) {
+      await delay(LOOK_MS);
+      audited = await whenThere(look, isLate);
     }
     const settleSeconds = (performance.now() - began) / 1_000;
     const problems = [
@@ -61,6 +63,18 @@ export async function verify(where: Where, acknowledged: readonly string[]): Pro
   } finally {
     await broker.close();
     forward.close();
+  }
+}
+
+/** What was killed last may not be back yet. */
+async function whenThere<Answer>(look: () => Promise<Answer>, isLate: () => boolean): Promise<Answer> {
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (isLate() || ConnectError.from(error).code !== Code.Unavailable) throw error;
+      await delay(LOOK_MS);
+    }
   }
 }
 
