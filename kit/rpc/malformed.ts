@@ -12,13 +12,13 @@ export function understood({ values }: HandlerContext): void {
 
 /**
  * Called before a request is read. The library has its own words for bytes that are no such message: INTERNAL for
- * protobuf, INVALID_ARGUMENT without details for JSON. Nothing of ours is asked then, but the call's signal is aborted
- * with the error before it is sent, and there it is made to say what it says at the gRPC door.
+ * protobuf, INVALID_ARGUMENT without details for JSON. Nothing of ours is asked then, but the call is aborted with the
+ * error before it is sent, and there it is made to say what it says at the gRPC door. The signal of the call would not
+ * tell: where the deadline has passed, it is aborted with that.
  */
 export function explainMalformed(context: HandlerContext): void {
-  const { signal, values, method } = context;
-  const explain = () => {
-    const error: unknown = signal.reason;
+  const { values, method } = context;
+  const explain = (error: unknown) => {
     // Of base64 that is none it throws an error of no kind, which would become INTERNAL. Of any other kind is what Node says
     // of a caller that has gone, and nothing of that can be changed.
     if (!(error instanceof Error) || values.get(isUnderstood)) return;
@@ -32,5 +32,10 @@ export function explainMalformed(context: HandlerContext): void {
     );
     Object.assign(error, { name, code, message, rawMessage, details, metadata, cause: undefined });
   };
-  signal.addEventListener('abort', explain, { once: true });
+  const call = context as HandlerContext & { abort(reason?: unknown): void };
+  const { abort } = call;
+  call.abort = (reason) => {
+    explain(reason);
+    abort(reason);
+  };
 }

@@ -38,9 +38,9 @@ const PROJECT = join(import.meta.dirname, '../..');
 const INSIDE =
   /\n\s+at |\bat [\w.<>]+ \(|node_modules|node:internal|\.[jt]s:\d+|\b[A-Z]\w+Error\b|[Mm]ongo|\bnats\b|JetStream|\bECONN|\bENOENT|\bEPIPE|\bERR_[A-Z]|\[object /;
 const MAX_FINDINGS = 200;
-/** Of a busy machine: this share may be sent again, and on a short run some. */
-const AGAIN_SHARE = 0.002;
-const AGAIN_AT_LEAST = 10;
+/** Of a busy machine: this share may be sent again; when it stands still for a moment, all that are at work may. */
+const AGAIN_SHARE = 0.005;
+const AGAIN_AT_LEAST = 100;
 
 /** Sends each case, many at a time, and looks at what comes back. */
 export async function fuzz(doors: Doors, cases: Iterable<FuzzCase>, options: FuzzOptions): Promise<Fuzzed> {
