@@ -51,6 +51,8 @@ const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 /** Keys held in memory, 32 bytes each. */
 const CACHED_KEYS = 20_000;
+/** Of one owner's keys. */
+const MOST_READ_AT_ONCE = 32;
 /**
  * How long a process may go on with a key that another one has destroyed where it was not told: a process that never
  * asked again would open the customer's data for as long as it lives.
@@ -242,13 +244,22 @@ export class PersonalData {
   async keysOf(owner: string): Promise<{ live: string[]; destroyed: string[] }> {
     const name = nameOf(owner);
     const keys = { live: [] as string[], destroyed: [] as string[] };
-    for (let generation = 1; ; generation++) {
-      const id = `${name}.${generation}`;
-      const entry = await this.#entry(id);
-      if (isKey(entry)) keys.live.push(id);
-      else if (entry === 'destroyed' || (await this.#isMarked(id))) keys.destroyed.push(id);
-      else return keys;
+    // Nearly everybody has one; who was erased often is not to be waited for by one after the other.
+    for (let [first, count] = [1, 2]; ; first += count, count = Math.min(count * 2, MOST_READ_AT_ONCE)) {
+      const ids = Array.from({ length: count }, (_, index) => `${name}.${first + index}`);
+      const found = await Promise.all(ids.map((id) => this.#standing(id)));
+      for (const [index, id] of ids.entries()) {
+        const standing = found[index];
+        if (standing === undefined) return keys;
+        keys[standing].push(id);
+      }
     }
+  }
+
+  async #standing(id: string): Promise<'live' | 'destroyed' | undefined> {
+    const entry = await this.#entry(id);
+    if (isKey(entry)) return 'live';
+    return entry === 'destroyed' || (await this.#isMarked(id)) ? 'destroyed' : undefined;
   }
 
   /**

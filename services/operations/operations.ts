@@ -100,7 +100,7 @@ export async function operations(
         requestProjectionAct: (request) => projectionActs.handle(request),
         personalData,
         requestErasure: (request) => erasures.handle(request),
-        requestedErasure: (key, version) => requestedErasure(journal, key, version),
+        requestedErasure: (key, result) => requestedErasure(journal, key, result),
         destroyKeys: (event) => destroyKeys(destroying, event),
         servicesWithViews: () => servicesWithViews(broker),
         askAboutViews: (service, request, asking) => askAboutViews(broker, service, request, asking),

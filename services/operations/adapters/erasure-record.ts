@@ -2,7 +2,8 @@ import {
   type CustomerErasureRequested,
   CustomerErasureRequestedSchema,
 } from '#gen/causeway/operations/v1/events_pb.js';
-import { EventTypes, type RecordedEvent, readEvent, versionOf } from '#kit/event.ts';
+import type { CommandResult } from '#kit/decider.ts';
+import { EventTypes, type RecordedEvent, readEvent, type StoredMessage, versionOf } from '#kit/event.ts';
 import type { Journal } from '#kit/journal.ts';
 import { subjectOf } from '#kit/partitions.ts';
 import { noKeys } from '#kit/personal-data.ts';
@@ -14,10 +15,13 @@ const types = new EventTypes([CustomerErasureRequestedSchema]);
 export async function requestedErasure(
   journal: Journal,
   key: string,
-  version: number,
+  { version, position }: Pick<CommandResult<unknown>, 'version' | 'position'>,
 ): Promise<RecordedEvent<CustomerErasureRequested>> {
   const subject = subjectOf(journal.declaration.service, erasureAggregate.name, key);
-  const found = (await journal.history(subject)).find((message) => versionOf(message) === version);
+  const isIt = (message: StoredMessage | undefined) => message !== undefined && versionOf(message) === version;
+  const latest = await journal.firstFrom(subject, Number(position.sequence));
+  // A repeat is told where the aggregate stands now.
+  const found = isIt(latest) ? latest : (await journal.history(subject)).find(isIt);
   if (found === undefined) throw new Error(`${subject} has no version ${version}`);
   return (await readEvent(found, types, noKeys)) as RecordedEvent<CustomerErasureRequested>;
 }

@@ -23,7 +23,10 @@ export type ErasureParts = {
   personalData: Pick<PersonalData, 'keysOf'>;
   requestErasure(request: CommandRequest<ErasureCommand>): Promise<CommandResult<Erasure>>;
   /** What a request has recorded: the event that made this version. */
-  requestedErasure(key: string, version: number): Promise<RecordedEvent<CustomerErasureRequested>>;
+  requestedErasure(
+    key: string,
+    result: Pick<CommandResult<unknown>, 'version' | 'position'>,
+  ): Promise<RecordedEvent<CustomerErasureRequested>>;
   /** Does what was recorded; a repeat does nothing. */
   destroyKeys(event: RecordedEvent<CustomerErasureRequested>): Promise<void>;
   noteRequest(request: CommandRequest<ActCommand>): Promise<CommandResult<Act>>;
@@ -57,7 +60,7 @@ export function erasureMethods(parts: ErasureParts): ErasureMethods {
       }
       const command = { type: 'RequestErasure', customerId, note, keyIds: live } as const;
       const { version, position } = await parts.requestErasure({ ...asked, key, command });
-      const recorded = await parts.requestedErasure(key, version);
+      const recorded = await parts.requestedErasure(key, { version, position });
       await parts.destroyKeys(recorded);
       return create(EraseCustomerResponseSchema, { position, keysDestroyed: recorded.data.keyIds.length });
     },
