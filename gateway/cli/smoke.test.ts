@@ -43,7 +43,7 @@ test('what is not at its end in time is told, and ends with 1', async () => {
   ]);
 
   expect(status).toBe(1);
-  expect(stderr).toMatch(/\nnot all is as expected\n$/);
+  expect(stderr).toMatch(/DEADLINE_PAYMENT shorter than 20s, and than the 1s of --within.*\nnot all is as expected\n$/);
   expect(JSON.parse(stdout)).toContainEqual({
     title: 'shipped',
     orders: 1,

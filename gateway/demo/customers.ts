@@ -1,4 +1,6 @@
-import { createClient, type Transport } from '@connectrpc/connect';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import type { Position } from '#gen/causeway/events/v1/position_pb.js';
 import { InventoryService } from '#gen/causeway/inventory/v1/inventory_service_pb.js';
 import { type HistoryEvent, OrderService, type PlaceOrderResponse } from '#gen/causeway/orders/v1/orders_service_pb.js';
@@ -7,6 +9,9 @@ import { stockOf } from '../audit/stock.ts';
 import type { Scenario } from './plan.ts';
 
 const IN_FLIGHT = 32;
+/** How long a call is made again that found a part of the platform away. */
+const PATIENCE_MS = 30_000;
+const AGAIN_AFTER_MS = 500;
 
 /** An order that was placed, and what is to become of it. */
 export type Placed = { orderId: string; scenario: Scenario; position: Position | undefined };
@@ -28,7 +33,10 @@ export class Customers {
     const place = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const { orderId, position } = await this.#place(next, waiting.length);
-        if (next.cancels === true) await this.#orders.cancelOrder({ orderId, reason: 'changed my mind' });
+        if (next.cancels === true) {
+          const cancellation = { orderId, reason: 'changed my mind', requestId: randomUUID() };
+          await patiently(() => this.#orders.cancelOrder(cancellation));
+        }
         onPlaced({ orderId, scenario: next, position });
       }
     };
@@ -36,13 +44,15 @@ export class Customers {
   }
 
   #place({ sku, paymentMethod }: Scenario, number: number): Promise<PlaceOrderResponse> {
-    return this.#orders.placeOrder({
+    const order = {
+      requestId: randomUUID(),
       customerId: `customer-${number % 40}`,
       lines: [{ sku, quantity: 1 }],
       email: `customer-${number % 40}@example.com`,
       paymentMethod,
       shipTo: { name: 'A Customer', line1: '1 Long Road', city: 'Delft', postalCode: '2611', countryCode: 'NL' },
-    });
+    };
+    return patiently(() => this.#orders.placeOrder(order));
   }
 
   async history({ orderId, position }: Placed): Promise<HistoryEvent[]> {
@@ -54,6 +64,24 @@ export class Customers {
   stock(): Promise<Map<string, Stock>> {
     return stockOf(this.#items);
   }
+}
+
+/** Made again, with the same ids, as long as the platform says that a part of it is away; not where nobody answers at all. */
+async function patiently<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  const latest = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isComeAgain(error) || performance.now() > latest) throw error;
+      await delay(AGAIN_AFTER_MS);
+    }
+  }
+}
+
+function isComeAgain(error: unknown): boolean {
+  // What the gateway answers has no cause: that is an error of the connection.
+  return error instanceof ConnectError && error.code === Code.Unavailable && error.cause === undefined;
 }
 
 /** One of each scenario in turn, as long as there are some left. */

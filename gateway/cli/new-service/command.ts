@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { StartError } from '#kit/process.ts';
+import { PERMISSIONS_FILE } from '../broker-permissions.ts';
 import { print, tell } from '../printing.ts';
 import { type NewService, namesOf } from './names.ts';
 import { type Plan, planOf } from './plan.ts';
@@ -66,7 +67,7 @@ function finish({ written, changed, examples }: Plan, { service }: NewService): 
     if (run(program, words) !== undefined) continue;
     throw new StartError(
       `everything is written, but this failed: ${[program, ...words].join(' ')}\n` +
-        `Mend it and run it again, or take all of it back: git checkout . && git clean -d services proto deploy test`,
+        `Mend it and run it again, or take all of it back: git checkout . && git clean -fd services proto deploy test`,
     );
   }
 }
@@ -90,7 +91,7 @@ function listed({ written, changed, additions, examples }: Plan): string {
   return [
     ...[...written.keys()].toSorted().map((path) => `  new      ${path}`),
     ...examples.map(({ type }) => `  new      test/golden/events/${type}.json`),
-    ...[...changed.keys()].flatMap((path) => [`  changed  ${path}`, ...added(path)]),
+    ...[...changed.keys(), PERMISSIONS_FILE].flatMap((path) => [`  changed  ${path}`, ...added(path)]),
   ].join('\n');
 }
 
