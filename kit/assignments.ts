@@ -54,7 +54,7 @@ export class Assignments implements Publisher {
   changed(partitions: readonly number[], members: number): void {
     const at = this.#parts.clock();
     const gained = partitions.filter((partition) => !this.#since.has(partition));
-    const lost = [...this.#since.keys()].filter((partition) => !partitions.includes(partition));
+    const lost = this.owned.map(({ partition }) => partition).filter((partition) => !partitions.includes(partition));
     for (const partition of lost) this.#since.delete(partition);
     for (const partition of gained) this.#since.set(partition, at);
     const { service, member } = this.#parts;
