@@ -5,6 +5,9 @@ import { boundedGrpcTimeout } from './timeouts.ts';
 
 type Sending = BaseServerInterceptingCall['sendStatus'];
 
+/** Characters of what is said of an error: more than a header holds would end the stream without an answer. */
+const MAX_DETAILS = 1_000;
+
 let isExplained = false;
 
 /**
@@ -18,8 +21,10 @@ export function explainMalformedGrpc(): void {
   const explained: Sending = function (this: BaseServerInterceptingCall, said) {
     const isOfLibrary = (said.metadata?.get(CORRELATION_HEADER) ?? []).length === 0;
     const code = isOfLibrary && said.code === status.INTERNAL ? status.INVALID_ARGUMENT : said.code;
+    // The health service says again what it was asked for, which may be long.
+    const details = said.details?.slice(0, MAX_DETAILS).toWellFormed() ?? '';
     // Rejections of the library's own have no metadata at all.
-    send.call(this, { ...said, code, metadata: said.metadata ?? null });
+    send.call(this, { ...said, code, details, metadata: said.metadata ?? null });
   };
   BaseServerInterceptingCall.prototype.sendStatus = explained;
   // Private, and the only place where it can be done: a timeout of more than 24 days would be over at once.

@@ -145,9 +145,11 @@ function serverStream(door: Door, method: DescMethod, pipeline: Pipeline, stoppi
   return async function* (request: Request, context: HandlerContext) {
     understood(context);
     try {
-      yield* pipeline.stream(method, incomingOf(context, stopping), (call) =>
+      const answers = pipeline.stream(method, incomingOf(context, stopping), (call) =>
         door.messages.stream(method, request, call),
       );
+      // What is thrown at a `yield` is of a connection that is gone: it ends the answers, and is no failure of theirs.
+      for await (const answer of answers) yield answer;
     } catch (error) {
       throw connectError(error as CallError | PassedOnError);
     }
