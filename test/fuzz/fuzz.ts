@@ -10,7 +10,7 @@ export type Finding = { fuzzCase: FuzzCase; answer: Answer; why: string };
 export type Fuzzed = {
   findings: Finding[];
   answers: Map<string, number>;
-  slowestMs: number;
+  slowest: { ms: number; name: string };
   /** Sent once more, since it came too late or something was away. */
   again: Map<string, number>;
 };
@@ -45,7 +45,7 @@ const AGAIN_AT_LEAST = 100;
 /** Sends each case, many at a time, and looks at what comes back. */
 export async function fuzz(doors: Doors, cases: Iterable<FuzzCase>, options: FuzzOptions): Promise<Fuzzed> {
   const sender = new Sender(doors, options.tokens);
-  const fuzzed: Fuzzed = { findings: [], answers: new Map(), slowestMs: 0, again: new Map() };
+  const fuzzed: Fuzzed = { findings: [], answers: new Map(), slowest: { ms: 0, name: '' }, again: new Map() };
   const left = cases[Symbol.iterator]();
   let answered = 0;
   const work = async () => {
@@ -58,7 +58,8 @@ export async function fuzz(doors: Doors, cases: Iterable<FuzzCase>, options: Fuz
       }
       const kind = kindOf(answer);
       count(fuzzed.answers, kind);
-      fuzzed.slowestMs = Math.max(fuzzed.slowestMs, answer.ms);
+      if (answer.ms > fuzzed.slowest.ms)
+        fuzzed.slowest = { ms: answer.ms, name: `${next.value.by} ${next.value.name}` };
       const why = whyBad(answer, next.value, kind);
       if (why !== undefined && fuzzed.findings.length < MAX_FINDINGS) {
         const finding = { fuzzCase: next.value, answer, why };

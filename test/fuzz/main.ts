@@ -162,9 +162,9 @@ function told({ why, fuzzCase, answer }: Finding): string {
   return `FAILED ${why}\n${caseToJson(fuzzCase).slice(0, 1_500)}${answer.said.slice(0, 1_000)}\n\n`;
 }
 
-function summary({ findings, slowestMs, again }: Fuzzed, began: number): string {
+function summary({ findings, slowest, again }: Fuzzed, began: number): string {
   const sentAgain = again.size === 0 ? '' : `, sent again: ${countsIn(again)}`;
-  return `${seconds(began)} s, the slowest answer after ${slowestMs.toFixed(0)} ms, ${findings.length} failed${sentAgain}`;
+  return `${seconds(began)} s, the slowest answer after ${slowest.ms.toFixed(0)} ms (${slowest.name}), ${findings.length} failed${sentAgain}`;
 }
 
 function keepCase(directory: string, { fuzzCase, why }: Finding): void {

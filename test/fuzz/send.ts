@@ -189,7 +189,8 @@ export class Sender {
         const chunks: Buffer[] = [];
         const done = () => {
           const bytes = Buffer.concat(chunks);
-          const said = `${JSON.stringify(response.headers)} ${bytes.toString()}`;
+          const end = isStream(response.headers['content-type'] ?? '') ? lastFrame(bytes) : bytes;
+          const said = `${JSON.stringify(response.headers)} ${end.toString()}`;
           const code = codeIn(bytes, response.headers);
           const status = response.statusCode ?? 0;
           resolve({ outcome: 'answered', status, said, ...(code === undefined ? {} : { code }) });
@@ -254,6 +255,13 @@ function isWatching(path: string): boolean {
 
 function isStream(contentType: string): boolean {
   return contentType.startsWith('application/connect+') || contentType.startsWith('application/grpc-web');
+}
+
+/** How a stream ends: what came before is an answer, and may say what it likes. */
+function lastFrame(bytes: Buffer): Buffer {
+  let start = 0;
+  for (let next = 0; next + 5 <= bytes.length; next += 5 + bytes.readUInt32BE(next + 1)) start = next;
+  return bytes.subarray(start);
 }
 
 /** google.rpc.Status of a trailer, in the clear. */
