@@ -15,15 +15,7 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import {
-  DiscardPolicy,
-  JetStreamApiCodes,
-  JetStreamApiError,
-  PubHeaders,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream';
-import { headers } from '@nats-io/transport-node';
+import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { LRUCache } from 'lru-cache';
 import { personal as personalOption, sealed as sealedOption } from '#gen/causeway/events/v1/options_pb.js';
 import { answered, type Broker } from './broker.ts';
@@ -51,8 +43,6 @@ const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 /** Keys held in memory, 32 bytes each. */
 const CACHED_KEYS = 20_000;
-/** Of one owner's keys. */
-const MOST_READ_AT_ONCE = 32;
 /**
  * How long a process may go on with a key that another one has destroyed where it was not told: a process that never
  * asked again would open the customer's data for as long as it lives.
@@ -216,12 +206,15 @@ export class PersonalData {
       const cached = this.#cache.get(id);
       if (cached !== undefined) return cached;
       const epoch = this.#forgotten;
-      const entry = await this.#entry(id);
+      const entry = await this.#unlessMarked(id);
       if (isKey(entry)) return this.#remember(id, this.#unwrap(id, entry.wrapped), epoch);
       const made = entry === 'destroyed' ? entry : await this.#make(id);
       if (made instanceof Buffer) return this.#remember(id, made, epoch);
       // Where another process was first, its key is the one that is found in the next turn.
-      if (made === 'destroyed') generation++;
+      if (made !== 'destroyed') continue;
+      const destroyed = new Set((await this.keysOf(owner)).destroyed);
+      do generation++;
+      while (destroyed.has(`${name}.${generation}`));
     }
   }
 
@@ -236,30 +229,24 @@ export class PersonalData {
   async #fetch(id: string): Promise<DataKey | undefined> {
     if (!KEY_ID.test(id)) throw new PermanentError(`${JSON.stringify(id)} is not the id of a key`);
     const epoch = this.#forgotten;
-    const entry = await this.#entry(id);
+    const entry = await this.#unlessMarked(id);
     return isKey(entry) ? this.#remember(id, this.#unwrap(id, entry.wrapped), epoch) : undefined;
   }
 
   /** Ids of the keys that the owner has, and had. None of either: nothing was ever stored of the owner. */
   async keysOf(owner: string): Promise<{ live: string[]; destroyed: string[] }> {
     const name = nameOf(owner);
+    const { state } = await answered(this.#broker, () =>
+      this.#broker.manager.streams.info(BUCKET_STREAM, { subjects_filter: subjectFor(`${name}.>`) }),
+    );
+    const subjects = new Set(Object.keys(state.subjects ?? {}));
     const keys = { live: [] as string[], destroyed: [] as string[] };
-    // Nearly everybody has one; who was erased often is not to be waited for by one after the other.
-    for (let [first, count] = [1, 2]; ; first += count, count = Math.min(count * 2, MOST_READ_AT_ONCE)) {
-      const ids = Array.from({ length: count }, (_, index) => `${name}.${first + index}`);
-      const found = await Promise.all(ids.map((id) => this.#standing(id)));
-      for (const [index, id] of ids.entries()) {
-        const standing = found[index];
-        if (standing === undefined) return keys;
-        keys[standing].push(id);
-      }
+    for (let generation = 1; ; generation++) {
+      const id = `${name}.${generation}`;
+      const isStored = subjects.has(subjectFor(id));
+      if (!isStored && !subjects.has(markOf(id))) return keys;
+      keys[isStored && isKey(await this.#entry(id)) ? 'live' : 'destroyed'].push(id);
     }
-  }
-
-  async #standing(id: string): Promise<'live' | 'destroyed' | undefined> {
-    const entry = await this.#entry(id);
-    if (isKey(entry)) return 'live';
-    return entry === 'destroyed' || (await this.#isMarked(id)) ? 'destroyed' : undefined;
   }
 
   /**
@@ -313,6 +300,12 @@ export class PersonalData {
     return message.data.length === 0 ? 'destroyed' : { wrapped: message.data, sequence: message.seq };
   }
 
+  /** The same, where its end is not marked: who made it may have slept through the end of the one before. */
+  async #unlessMarked(id: string): Promise<Entry> {
+    const [entry, isMarked] = await Promise.all([this.#entry(id), this.#isMarked(id)]);
+    return isMarked ? 'destroyed' : entry;
+  }
+
   async #isMarked(id: string): Promise<boolean> {
     return (await this.#last(markOf(id))) !== null;
   }
@@ -323,25 +316,25 @@ export class PersonalData {
     );
   }
 
-  /** Makes a key, unless there is or was one of this id. */
+  /**
+   * Makes a key, unless there is or was one of this id. That a subject takes one message is not enough: on several nodes
+   * the broker takes two that come at once, and only an expected sequence keeps the second out.
+   */
   async #make(id: string): Promise<Buffer | 'taken' | 'destroyed'> {
     const secret = randomBytes(KEY_BYTES);
-    const unlessDestroyed = headers();
-    unlessDestroyed.set(PubHeaders.ExpectedLastSubjectSequenceHdr, '0');
-    unlessDestroyed.set(PubHeaders.ExpectedLastSubjectSequenceSubjectHdr, markOf(id));
     const wrapped = this.#masterKey.encrypt(secret, id);
     try {
       await answered(this.#broker, () =>
-        this.#broker.js.publish(subjectFor(id), wrapped, { headers: unlessDestroyed }),
+        this.#broker.js.publish(subjectFor(id), wrapped, { expect: { lastSubjectSequence: 0 } }),
       );
-      return secret;
     } catch (error) {
-      if (isMarkThere(error)) return 'destroyed';
+      if (isTaken(error)) return 'taken';
       // The server says the same of a subject that has its message.
       if (!isStreamFull(error)) throw error;
       if ((await this.#last(subjectFor(id))) !== null) return 'taken';
       throw new StreamFullError(`stream ${BUCKET_STREAM} is full`, { cause: error });
     }
+    return (await this.#isMarked(id)) ? 'destroyed' : secret;
   }
 
   async #mark(id: string): Promise<void> {
@@ -421,7 +414,7 @@ function nameOf(owner: string): string {
   return Buffer.from(owner, 'utf8').toString('base64url');
 }
 
-function isMarkThere(error: unknown): boolean {
+function isTaken(error: unknown): boolean {
   return (
     error instanceof JetStreamApiError &&
     (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
