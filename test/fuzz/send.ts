@@ -185,21 +185,27 @@ export class Sender {
     const { promise, resolve } = Promise.withResolvers<Omit<Answer, 'ms'>>();
     try {
       const own = { 'content-length': String(body.length), ...this.#headersOf(headers) };
-      const sent = httpRequest(`${this.#doors.http}${path}`, { method, agent, headers: own }, (response) => {
-        const chunks: Buffer[] = [];
-        const done = () => {
-          const bytes = Buffer.concat(chunks);
-          const end = isStream(response.headers['content-type'] ?? '') ? lastFrame(bytes) : bytes;
-          const said = `${JSON.stringify(response.headers)} ${end.toString()}`;
-          const code = codeIn(bytes, response.headers);
-          const status = response.statusCode ?? 0;
-          resolve({ outcome: 'answered', status, said, ...(code === undefined ? {} : { code }) });
-        };
-        response.on('data', (chunk) => chunks.push(chunk));
-        response.once('end', done);
-        response.once('error', done);
-        if (isStream(headers['content-type'] ?? '')) setTimeout(() => sent.destroy(), STREAM_MS * 2).unref();
-      });
+      // On a connection that is kept what follows would be taken for the rest of this one.
+      const isExact = Number(own['content-length']) === body.length;
+      const sent = httpRequest(
+        `${this.#doors.http}${path}`,
+        { method, agent: isExact ? agent : false, headers: own },
+        (response) => {
+          const chunks: Buffer[] = [];
+          const done = () => {
+            const bytes = Buffer.concat(chunks);
+            const end = isStream(response.headers['content-type'] ?? '') ? lastFrame(bytes) : bytes;
+            const said = `${JSON.stringify(response.headers)} ${end.toString()}`;
+            const code = codeIn(bytes, response.headers);
+            const status = response.statusCode ?? 0;
+            resolve({ outcome: 'answered', status, said, ...(code === undefined ? {} : { code }) });
+          };
+          response.on('data', (chunk) => chunks.push(chunk));
+          response.once('end', done);
+          response.once('error', done);
+          if (isStream(headers['content-type'] ?? '')) setTimeout(() => sent.destroy(), STREAM_MS * 2).unref();
+        },
+      );
       // Nothing may happen that is watched, and who says that there is more than comes is waited for.
       const isQuiet = isWatching(path) || Number(own['content-length']) > body.length;
       const leaves = cancelAfterMs ?? (isQuiet ? STREAM_MS * 2 : undefined);
