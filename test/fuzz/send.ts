@@ -164,6 +164,8 @@ export class Sender {
     const leave = () => stream.close(constants.NGHTTP2_CANCEL);
     if (cancelAfterMs !== undefined) setTimeout(leave, cancelAfterMs).unref();
     if (isWatching(path)) setTimeout(leave, STREAM_MS * 2).unref();
+    // Answered: what is left of the request need not be taken.
+    stream.once('end', () => setTimeout(leave, STREAM_MS).unref());
     await once(stream, 'close').catch(() => {});
     const said = `${JSON.stringify(heard)} ${detailsIn(heard['grpc-status-details-bin'])}`;
     const number = heard['grpc-status'];
