@@ -27,6 +27,8 @@ npm run fuzz -- --keep DIRECTORY        writes each case that failed there; thos
 
 const AT_ONCE = 48;
 const PROGRESS_EVERY = 5_000;
+/** Characters of the log of a platform that has ended. */
+const LAST_WORDS = 5_000;
 /** Growth of what is still in use, after this share of a run, that is still flat. */
 const WARM = 0.2;
 const FLAT_MIB = 48;
@@ -60,9 +62,12 @@ await runProcess(async (started) => {
   say(`${summary(fuzzed, began)}; ${countsIn(fuzzed.answers)}`);
   const again = tooManyAgain(fuzzed);
   const end = isAlive() ? await memory.afterCollection() : warm;
+  const logged = await log();
   const problems = [
-    ...(isAlive() ? await problemsOfOrders(doors, tokens['{customer}']) : ['the platform has ended']),
-    ...errorsIn(await log()),
+    ...(isAlive()
+      ? await problemsOfOrders(doors, tokens['{customer}'])
+      : [`the platform has ended:\n${logged.slice(-LAST_WORDS)}`]),
+    ...errorsIn(logged),
     ...(again === undefined ? [] : [again]),
     ...(end.heapMiB - warm.heapMiB > FLAT_MIB ? [`the heap has grown by ${end.heapMiB - warm.heapMiB} MiB`] : []),
   ];
