@@ -14,7 +14,14 @@ import {
   toJson,
 } from '@bufbuild/protobuf';
 import { anyIs, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
-import { type ChannelCredentials, credentials, Client as GrpcClient, Metadata, type ServiceError } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  status as Code,
+  credentials,
+  Client as GrpcClient,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { expect } from 'vitest';
@@ -191,32 +198,11 @@ function jsonOf<Input extends DescMessage>(type: Input, request: MessageInitShap
   return JSON.stringify(toJson(type, create(type, request)));
 }
 
-/** google.rpc.Code by number, as gRPC sends it. */
-const codes = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
-
 export function refusedByGrpc({ code, details, metadata }: ServiceError): Refused {
   const [encoded] = metadata?.get('grpc-status-details-bin') ?? [];
   const status = Buffer.isBuffer(encoded) ? fromBinary(StatusSchema, encoded) : undefined;
-  const name = codes[code] ?? String(code);
-  if (status !== undefined) expect([codes[status.code], status.message]).toEqual([name, details]);
+  const name = Code[code] ?? String(code);
+  if (status !== undefined) expect([Code[status.code], status.message]).toEqual([name, details]);
   return new Refused(name, details, status?.details);
 }
 

@@ -4,6 +4,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp
 import { connect as connectTcp } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fromBinary } from '@bufbuild/protobuf';
+import { status as Code } from '@grpc/grpc-js';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 import type { Doors } from '../platform.ts';
 import type { FuzzCase, Http1Case, Http2Case, RawCase } from './fuzz-case.ts';
@@ -36,26 +37,6 @@ const RAW_MS = 250;
 const WHOLE_MS = 50;
 /** A server ends a connection on which too many streams are ended by their client. */
 const CASES_PER_SESSION = 300;
-
-const codes = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
 
 /** Of a stream of HTTP/2, by number. */
 const endings = [
@@ -178,7 +159,7 @@ export class Sender {
       outcome: 'answered',
       said,
       ...(typeof status === 'number' ? { status } : {}),
-      ...(number === undefined ? {} : { code: codes[Number(number)] ?? String(number) }),
+      ...(number === undefined ? {} : { code: Code[Number(number)] ?? String(number) }),
     };
   }
 
@@ -288,7 +269,7 @@ function detailsIn(header: unknown): string {
 function codeIn(bytes: Buffer, headers: Record<string, unknown>): string | undefined {
   const said = bytes.toString('latin1');
   const number = headers['grpc-status'] ?? /grpc-status: ?(\d+)/.exec(said)?.[1];
-  if (number !== undefined) return codes[Number(number)] ?? String(number);
+  if (number !== undefined) return Code[Number(number)] ?? String(number);
   const name = /"code":"([a-z_]+)"/.exec(said)?.[1];
   return name === 'canceled' ? 'CANCELLED' : name?.toUpperCase();
 }
